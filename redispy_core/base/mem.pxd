@@ -1,0 +1,27 @@
+# The counting allocator: first argument of all that allocates. One Mem an engine; `used` is exact to the usable
+# size of each block, so used_memory needs no estimate.
+from libc.stdint cimport int64_t
+
+cdef struct Mem:
+    size_t used            # usable bytes of the blocks alive
+    size_t peak            # the highest `used` that mem_sample_peak saw
+    size_t blocks          # blocks alive: a leak check for tests
+    int64_t fail_after     # tests: try_alloc fails once this many have succeeded; < 0: never
+
+cdef void mem_init(Mem* m) noexcept nogil
+cdef void* mem_alloc(Mem* m, size_t n) noexcept nogil                     # O(1); aborts when there is none
+cdef void* mem_calloc(Mem* m, size_t n) noexcept nogil                    # zeroed; aborts
+cdef void* mem_realloc(Mem* m, void* p, size_t n) noexcept nogil          # p may be NULL; aborts
+cdef void* mem_try_alloc(Mem* m, size_t n) noexcept nogil                 # NULL on failure: client-chosen sizes
+cdef void* mem_try_realloc(Mem* m, void* p, size_t n) noexcept nogil      # NULL on failure, p stays
+cdef void mem_free(Mem* m, void* p) noexcept nogil                        # NULL is fine
+cdef size_t mem_usable(const void* p) noexcept nogil                      # usable bytes of a block
+cdef size_t mem_good_size(size_t n) noexcept nogil                        # what mem_alloc(n) would make usable
+cdef void* mem_aligned_calloc(Mem* m, size_t n, size_t align) noexcept nogil   # zeroed; free with mem_free
+cdef void mem_sample_peak(Mem* m) noexcept nogil
+cdef void mem_purge(bint force) noexcept nogil                            # give unused pages back to the system
+cdef const char* mem_allocator_name() noexcept nogil                      # "mimalloc-3.4" or "libc"
+
+cdef class MemFace:
+    # A Mem for tests and for owners on the Python side.
+    cdef Mem mem

@@ -1,0 +1,57 @@
+/* What Cython cannot say: branch hints, assertions, byte order. Included by every room, knows nothing of Redis. */
+#ifndef REDISPY_RP_H
+#define REDISPY_RP_H
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define rp_likely(x) __builtin_expect(!!(x), 1)
+#define rp_unlikely(x) __builtin_expect(!!(x), 0)
+#define rp_prefetch(p) __builtin_prefetch(p)
+#define rp_clz64(x) __builtin_clzll(x)
+#define rp_ctz64(x) __builtin_ctzll(x)
+#define rp_popcount64(x) __builtin_popcountll(x)
+#define rp_bswap64(x) __builtin_bswap64(x)
+#define rp_bswap32(x) __builtin_bswap32(x)
+#define rp_bswap16(x) __builtin_bswap16(x)
+
+/* An impossible state: say where, stop at once. Never for anything that a client can cause. */
+#define rp_assert(cond) \
+    do { if (rp_unlikely(!(cond))) rp_assert_failed(#cond, __FILE__, __LINE__); } while (0)
+#define rp_panic(msg) rp_assert_failed(msg, __FILE__, __LINE__)
+
+static inline __attribute__((noreturn, unused, cold)) void
+rp_assert_failed(const char *cond, const char *file, int line)
+{
+    fprintf(stderr, "=== ASSERTION FAILED ===\n==> %s:%d '%s' is not true\n", file, line, cond);
+    fflush(stderr);
+    abort();
+}
+
+static inline __attribute__((unused)) uint64_t rp_mulhi64(uint64_t a, uint64_t b)
+{
+    return (uint64_t)(((unsigned __int128)a * b) >> 64);
+}
+
+/* Unaligned loads and stores: memcpy compiles to one move. Little-endian variants swap on big-endian machines. */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define RP_LE16(x) __builtin_bswap16(x)
+#define RP_LE32(x) __builtin_bswap32(x)
+#define RP_LE64(x) __builtin_bswap64(x)
+#define RP_BE64(x) (x)
+#else
+#define RP_LE16(x) (x)
+#define RP_LE32(x) (x)
+#define RP_LE64(x) (x)
+#define RP_BE64(x) __builtin_bswap64(x)
+#endif
+static inline __attribute__((unused)) uint16_t rp_load16le(const void *p) { uint16_t v; memcpy(&v, p, 2); return RP_LE16(v); }
+static inline __attribute__((unused)) uint32_t rp_load32le(const void *p) { uint32_t v; memcpy(&v, p, 4); return RP_LE32(v); }
+static inline __attribute__((unused)) uint64_t rp_load64le(const void *p) { uint64_t v; memcpy(&v, p, 8); return RP_LE64(v); }
+static inline __attribute__((unused)) void rp_store16le(void *p, uint16_t v) { v = RP_LE16(v); memcpy(p, &v, 2); }
+static inline __attribute__((unused)) void rp_store32le(void *p, uint32_t v) { v = RP_LE32(v); memcpy(p, &v, 4); }
+static inline __attribute__((unused)) void rp_store64le(void *p, uint64_t v) { v = RP_LE64(v); memcpy(p, &v, 8); }
+static inline __attribute__((unused)) uint64_t rp_load64be(const void *p) { uint64_t v; memcpy(&v, p, 8); return RP_BE64(v); }
+static inline __attribute__((unused)) void rp_store64be(void *p, uint64_t v) { v = RP_BE64(v); memcpy(p, &v, 8); }
+#endif
