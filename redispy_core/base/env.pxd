@@ -67,8 +67,6 @@ cdef enum MaxmemoryPolicy:
     POLICY_RANDOM = 16
     POLICY_NOEVICTION = 32
 
-ctypedef int64_t (*clock_us_fn)() noexcept nogil
-
 cdef struct Env:
     int64_t now_us             # wall clock of this unit, microseconds since the epoch (frozen)
     int64_t now_ms             # the same in milliseconds
