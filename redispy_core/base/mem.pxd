@@ -18,6 +18,8 @@ cdef void mem_free(Mem* m, void* p) noexcept nogil                        # NULL
 cdef size_t mem_usable(const void* p) noexcept nogil                      # usable bytes of a block
 cdef size_t mem_good_size(size_t n) noexcept nogil                        # what mem_alloc(n) would make usable
 cdef void* mem_aligned_calloc(Mem* m, size_t n, size_t align) noexcept nogil   # zeroed; free with mem_free
+cdef void* mem_map(Mem* m, size_t n) noexcept nogil                        # zeroed pages straight from the system, for big tables
+cdef void mem_unmap(Mem* m, void* p, size_t n) noexcept nogil              # n bytes of a mapping, page-aligned, its front part too
 cdef void mem_sample_peak(Mem* m) noexcept nogil
 cdef void mem_purge(bint force) noexcept nogil                            # give unused pages back to the system
 cdef const char* mem_allocator_name() noexcept nogil                      # "mimalloc-3.4" or "libc"

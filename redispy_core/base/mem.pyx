@@ -57,6 +57,14 @@ cdef extern from *:
     #endif
     static const char *raw_name(void) { return "libc"; }
     #endif
+    #include <sys/mman.h>
+    #ifndef MAP_ANONYMOUS
+    #define MAP_ANONYMOUS MAP_ANON
+    #endif
+    static void *raw_map(size_t n) {
+        void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return p == MAP_FAILED ? NULL : p;
+    }
     static __attribute__((noreturn, cold)) void raw_out_of_memory(size_t n) {
         fprintf(stderr, "Out Of Memory allocating %zu bytes!\\n", n);
         fflush(stderr);
@@ -72,6 +80,8 @@ cdef extern from *:
     void* raw_aligned_calloc(size_t n, size_t a) nogil
     void raw_purge(bint force) nogil
     const char* raw_name() nogil
+    void* raw_map(size_t n) nogil
+    int munmap(void* p, size_t n) nogil
     void raw_out_of_memory(size_t n) nogil
 
 
@@ -149,6 +159,19 @@ cdef void mem_free(Mem* m, void* p) noexcept nogil:
     m.used -= raw_usable(p)
     m.blocks -= 1
     raw_free(p)
+
+
+cdef void* mem_map(Mem* m, size_t n) noexcept nogil:
+    cdef void* p = raw_map(n)
+    if unlikely(p == NULL):
+        raw_out_of_memory(n)
+    m.used += n
+    return p
+
+
+cdef void mem_unmap(Mem* m, void* p, size_t n) noexcept nogil:
+    m.used -= n
+    munmap(p, n)
 
 
 cdef size_t mem_usable(const void* p) noexcept nogil:

@@ -1,0 +1,147 @@
+"""Every error text that a client can read, with its code: exactly Redis's, in one place (contract: errors.pxd).
+
+`%s` marks a place for the caller's bytes. Order is that of enum Err (checked at import).
+"""
+
+TEXTS = {
+    # general
+    "SYNTAX": "ERR syntax error",
+    "WRONGTYPE": "WRONGTYPE Operation against a key holding the wrong kind of value",
+    "NO_SUCH_KEY": "ERR no such key",
+    "OUT_OF_RANGE": "ERR index out of range",
+    "SAME_OBJECT": "ERR source and destination objects are the same",
+    "NOT_INT": "ERR value is not an integer or out of range",
+    "NOT_FLOAT": "ERR value is not a valid float",
+    "NOT_POSITIVE": "ERR value is out of range, must be positive",
+    "NOT_BETWEEN": "ERR value is out of range, value must between %s and %s",
+    "VALUE_RANGE": "ERR value is out of range",
+    "OVERFLOW": "ERR increment or decrement would overflow",
+    "DECR_OVERFLOW": "ERR decrement would overflow",
+    "NAN_INF": "ERR increment would produce NaN or Infinity",
+    "DB_INDEX": "ERR DB index is out of range",
+    "DB_INDEX_INVALID": "ERR invalid DB index",
+    "DB_FIRST": "ERR invalid first DB index",
+    "DB_SECOND": "ERR invalid second DB index",
+    "INVALID_EXPIRE": "ERR invalid expire time in '%s' command",
+    "CURSOR": "ERR invalid cursor",
+    "OOM_ALLOC": "ERR insufficient memory for this operation",
+    "ARITY": "ERR wrong number of arguments for '%s' command",
+    "UNKNOWN_COMMAND": "ERR unknown command '%s', with args beginning with: %s",
+    "UNKNOWN_SUBCOMMAND": "ERR unknown subcommand '%s'. Try %s HELP.",
+    "UNKNOWN_SUBCOMMAND_OR_ARITY": "ERR unknown subcommand or wrong number of arguments for '%s'. Try %s HELP.",
+    "EXPIRE_NX": "ERR NX and XX, GT or LT options at the same time are not compatible",
+    "EXPIRE_GT_LT": "ERR GT and LT options at the same time are not compatible",
+    "UNSUPPORTED_OPTION": "ERR Unsupported option %s",
+    "UNKNOWN_TYPE": "ERR unknown type name '%s'",
+    # strings and bitmaps
+    "TOO_LONG": "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+    "OFFSET_RANGE": "ERR offset is out of range",
+    "BIT_OFFSET": "ERR bit offset is not an integer or out of range",
+    "BIT_VALUE": "ERR bit is not an integer or out of range",
+    "BIT_ARG": "ERR The bit argument must be 1 or 0.",
+    "BITOP_NOT": "ERR BITOP NOT must be called with a single source key.",
+    "BITOP_DIFF": "ERR BITOP %s must be called with multiple source keys.",
+    "BITFIELD_TYPE": "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.",
+    "BITFIELD_OVERFLOW": "ERR Invalid OVERFLOW type specified",
+    "BITFIELD_RO": "ERR BITFIELD_RO only supports the GET subcommand",
+    "LCS_TYPES": "ERR The specified keys must contain string values",
+    "LCS_BOTH": "ERR If you want both the length and indexes, please just use IDX.",
+    "LCS_TOO_LONG": "ERR String too long for LCS",
+    "MSETNX_ARITY": "ERR wrong number of arguments for MSET",
+    # connection
+    "NOAUTH": "NOAUTH Authentication required.",
+    "NOAUTH_HELLO": "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> "
+                    "AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol "
+                    "version at the same time",
+    "NOPROTO": "NOPROTO unsupported protocol version",
+    "PROTO_NOT_INT": "ERR Protocol version is not an integer or out of range",
+    "HELLO_OPTION": "ERR Syntax error in HELLO option '%s'",
+    "WRONGPASS": "WRONGPASS invalid username-password pair or user is disabled.",
+    "AUTH_NO_PASSWORD": "ERR AUTH <password> called without any password configured for the default user. Are you "
+                        "sure your configuration is correct?",
+    "CLIENT_NAME": "ERR Client names cannot contain spaces, newlines or special characters.",
+    "CLIENT_INFO_VALUE": "ERR %s cannot contain spaces, newlines or special characters.",
+    "CLIENT_OPTION": "ERR Unrecognized option '%s'",
+    "NO_SUCH_CLIENT": "ERR No such client",
+    "RESET_INTERNAL": "ERR can only reset normal client connections",
+    "SUBSCRIBED": "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed "
+                  "in this context",
+    "MAXCLIENTS": "ERR max number of clients reached",
+    # protocol: the connection is closed after these
+    "PROTO_MULTIBULK": "ERR Protocol error: invalid multibulk length",
+    "PROTO_BULK": "ERR Protocol error: invalid bulk length",
+    "PROTO_MBULK_STRING": "ERR Protocol error: too big mbulk count string",
+    "PROTO_BULK_STRING": "ERR Protocol error: too big bulk count string",
+    "PROTO_EXPECTED": "ERR Protocol error: expected '$', got '%s'",
+    "PROTO_UNAUTH_MBULK": "ERR Protocol error: unauthenticated multibulk length",
+    "PROTO_UNAUTH_BULK": "ERR Protocol error: unauthenticated bulk length",
+    "PROTO_INLINE": "ERR Protocol error: too big inline request",
+    "PROTO_QUOTES": "ERR Protocol error: unbalanced quotes in request",
+    # state of the server
+    "LOADING": "LOADING Redis is loading the dataset in memory",
+    "BUSY_SCRIPT": "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+    "OOM": "OOM command not allowed when used memory > 'maxmemory'.",
+    "READONLY": "READONLY You can't write against a read only replica.",
+    "MASTERDOWN": "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    "MISCONF": "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. "
+               "Commands that may modify the data set are disabled, because this instance is configured to report "
+               "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check "
+               "the Redis logs for details about the RDB error.",
+    "NOREPLICAS": "NOREPLICAS Not enough good replicas to write.",
+    "DEBUG_DISABLED": "ERR %s command not allowed. If the %s option is set to \"local\", you can run it from a local "
+                      "connection, otherwise you need to set this option in the configuration file, and then restart "
+                      "the server.",
+    # transactions
+    "EXEC_WITHOUT_MULTI": "ERR EXEC without MULTI",
+    "DISCARD_WITHOUT_MULTI": "ERR DISCARD without MULTI",
+    "NESTED_MULTI": "ERR MULTI calls can not be nested",
+    "WATCH_INSIDE_MULTI": "ERR WATCH inside MULTI is not allowed",
+    "EXECABORT": "EXECABORT Transaction discarded because of previous errors.",
+    "EXECABORT_BECAUSE": "EXECABORT Transaction discarded because of: %s",
+    "NO_MULTI": "ERR Command not allowed inside a transaction",
+    # introspection
+    "COMMAND_NO_KEYS": "ERR The command has no key arguments",
+    "COMMAND_INVALID": "ERR Invalid command specified",
+    "COMMAND_ARITY": "ERR Invalid number of arguments specified for command",
+    "COMMAND_ARGS": "ERR Invalid arguments specified for command",
+    "LFU_NOT_SELECTED": "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that "
+                        "when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+    "LFU_SELECTED": "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching "
+                    "between policies at runtime LRU and LFU data will take some time to adjust.",
+    "PYTHON": "ERR internal error in '%s': %s",
+    # collections
+    "HASH_NOT_INT": "ERR hash value is not an integer",
+    "HASH_NOT_FLOAT": "ERR hash value is not a float",
+    "SCORE_NAN": "ERR resulting score is not a number (NaN)",
+    "MIN_MAX_FLOAT": "ERR min or max is not a float",
+    "MIN_MAX_LEX": "ERR min or max not valid string range item",
+    "TIMEOUT_NEGATIVE": "ERR timeout is negative",
+    "TIMEOUT_FLOAT": "ERR timeout is not a float or out of range",
+    "TIMEOUT_INT": "ERR timeout is not an integer or out of range",
+    "TIMEOUT_RANGE": "ERR timeout is out of range",
+    "UNBLOCKED": "UNBLOCKED client unblocked via CLIENT UNBLOCK",
+    "UNBLOCKED_ROLE": "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+}
+
+
+cdef const char*[ERR_COUNT] texts
+cdef list kept = [text.encode() for text in TEXTS.values()]
+
+
+cdef int build() except -1:
+    if len(kept) != ERR_COUNT:
+        raise AssertionError(f"errors.TEXTS has {len(kept)} texts, enum Err {ERR_COUNT}")
+    for i, text in enumerate(kept):
+        texts[i] = text
+    return 0
+
+build()
+
+
+cdef const char* err_text(Err e) noexcept nogil:
+    return texts[<int>e]
+
+
+def text(str name, *args):
+    """The text of an error by its name, with %s places filled: for commands written in Python."""
+    return TEXTS[name] % args if args else TEXTS[name]
