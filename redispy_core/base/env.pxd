@@ -75,6 +75,9 @@ cdef struct Env:
     bint frozen                # tests: the clock stands still but for env_advance
     uint32_t lru_clock         # 24 bits of seconds (as OBJECT IDLETIME needs)
     uint64_t rng[4]            # xoshiro256++ state
+    double ns_per_tick         # of rp_ticks, measured
+    uint64_t ticks0            # where measuring began
+    int64_t ns0
     uint64_t hash_seed[2]      # SipHash key of all dicts
     Knobs knobs
 
@@ -85,6 +88,9 @@ cdef void env_advance_us(Env* e, int64_t us) noexcept nogil      # tests: move t
 cdef int64_t env_wall_us(Env* e) noexcept nogil                  # the clock right now, for measuring durations of real work
 cdef int64_t env_mono_us(Env* e) noexcept nogil
 cdef int64_t env_mono_ns(Env* e) noexcept nogil
+cdef void env_calibrate(Env* e) noexcept nogil                   # measures rp_ticks again; from cron
+cdef inline int64_t env_ticks_ns(const Env* e, uint64_t ticks) noexcept nogil:   # duration of so many rp_ticks
+    return <int64_t>(<double>ticks * e.ns_per_tick)
 cdef uint64_t env_rand(Env* e) noexcept nogil                    # 64 random bits, O(1)
 cdef uint64_t env_rand_below(Env* e, uint64_t n) noexcept nogil  # uniform in [0, n), n > 0
 cdef double env_rand_unit(Env* e) noexcept nogil                 # uniform in [0, 1)

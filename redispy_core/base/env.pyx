@@ -5,7 +5,7 @@ and move it by hand. The random generator is xoshiro256++ (Blackman and Vigna, 2
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport strcmp
-from .rp cimport rp_mulhi64
+from .rp cimport rp_mulhi64, rp_ticks
 
 cdef extern from *:
     """
@@ -26,6 +26,9 @@ cdef extern from *:
     """
     int64_t clock_ns(int which) nogil
     void system_random(void* out, size_t n) nogil
+
+cdef enum:
+    CALIBRATE_NS = 100000       # first measurement of rp_ticks; cron refines it
 
 # One row a setting that compiled code reads: name (with '_' for '-') and default.
 KNOBS = {
@@ -93,7 +96,18 @@ cdef void env_init(Env* e) noexcept nogil:
     e.hash_seed[1] = seeds[5]
     e.offset_us = 0
     e.frozen = False
+    e.ticks0 = rp_ticks()
+    e.ns0 = clock_ns(1)
+    while clock_ns(1) - e.ns0 < CALIBRATE_NS:
+        pass
+    env_calibrate(e)
     env_freeze_now(e)
+
+
+cdef void env_calibrate(Env* e) noexcept nogil:
+    cdef uint64_t ticks = rp_ticks() - e.ticks0
+    if ticks:
+        e.ns_per_tick = <double>(clock_ns(1) - e.ns0) / <double>ticks
 
 
 cdef inline uint64_t splitmix(uint64_t* x) noexcept nogil:

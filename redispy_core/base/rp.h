@@ -29,6 +29,30 @@ rp_assert_failed(const char *cond, const char *file, int line)
     abort();
 }
 
+/* A cheap monotonic counter: the time stamp counter where there is one, else nanoseconds. Env turns it into time. */
+#if defined(__x86_64__)
+#include <x86intrin.h>
+static inline __attribute__((unused)) uint64_t rp_ticks(void) { return __rdtsc(); }
+#define RP_TICKS_NAME "X86 TSC"
+#elif defined(__aarch64__)
+static inline __attribute__((unused)) uint64_t rp_ticks(void)
+{
+    uint64_t t;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(t));
+    return t;
+}
+#define RP_TICKS_NAME "ARM CNTVCT"
+#else
+#include <time.h>
+static inline __attribute__((unused)) uint64_t rp_ticks(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+#define RP_TICKS_NAME "POSIX clock_gettime"
+#endif
+
 static inline __attribute__((unused)) uint64_t rp_mulhi64(uint64_t a, uint64_t b)
 {
     return (uint64_t)(((unsigned __int128)a * b) >> 64);

@@ -13,6 +13,8 @@ cdef extern from "rp.h" nogil:
     uint16_t rp_bswap16(uint16_t x)
     void rp_assert(bint cond)                      # impossible state: prints the place and aborts
     void rp_panic(const char* msg)
+    uint64_t rp_ticks()                            # cheap monotonic counter; env_ticks_ns gives its time
+    const char* RP_TICKS_NAME
     uint64_t rp_mulhi64(uint64_t a, uint64_t b)    # upper half of the 128-bit product
     uint16_t rp_load16le(const void* p)
     uint32_t rp_load32le(const void* p)

@@ -43,6 +43,7 @@ ctypedef void (*dict_each_fn)(void* ctx, void* entry) noexcept nogil
 
 cdef void dict_init(Dict* d, const DictType* type, Env* env) noexcept nogil
 cdef void dict_clear(Mem* m, Dict* d) noexcept nogil                       # frees entries and tables, O(n); usable after
+cdef bint dict_clear_step(Mem* m, Dict* d, int buckets) noexcept nogil     # dict_clear in slices: frees that many buckets; True when done
 cdef uint64_t dict_hash(const Dict* d, const char* key, size_t n) noexcept nogil
 cdef void* dict_find(Dict* d, const char* key, size_t n, uint64_t hash) noexcept nogil     # O(1); NULL = absent
 cdef DictPos dict_find_pos(Dict* d, const char* key, size_t n, uint64_t hash) noexcept nogil

@@ -165,6 +165,25 @@ cdef void dict_clear(Mem* m, Dict* d) noexcept nogil:
     d.used = 0
 
 
+cdef bint dict_clear_step(Mem* m, Dict* d, int buckets) noexcept nogil:
+    cdef uint8_t* b
+    d.pause = 1                             # the dict is given up: nothing may be looked up or moved any more
+    while buckets > 0:
+        if d.frontier < d.t[0].n:
+            b = d.t[0].b + d.frontier * BUCKET
+            d.used -= chain_length(b)
+            free_chain(m, d, b, True)
+            d.frontier += 1
+            buckets -= 1
+        elif d.t[1].b != NULL:
+            finish_rehash(m, d)
+        else:
+            table_free(m, &d.t[0], 0)
+            d.frontier = 0
+            return True
+    return False
+
+
 # ---------------------------------------------------------------- lookup
 
 cdef uint64_t dict_hash(const Dict* d, const char* key, size_t n) noexcept nogil:
@@ -636,6 +655,14 @@ cdef class DictFace:
 
     def clear(self):
         dict_clear(&self.memory.mem, &self.d)
+
+    def clear_in_slices(self, int buckets):
+        """The number of slices it took."""
+        slices = 1
+        while not dict_clear_step(&self.memory.mem, &self.d, buckets):
+            slices += 1
+        self.d.pause = 0
+        return slices
 
     def rehash(self, int buckets):
         dict_rehash_step(&self.memory.mem, &self.d, buckets)

@@ -153,3 +153,15 @@ def test_nothing_leaks():
         d.discard(b"key:%d" % i)
     d.clear()
     assert d.memory.blocks == 0 and d.memory.used == 0
+
+
+@pytest.mark.parametrize("rehash", [0, 100])
+def test_clearing_in_slices_frees_all(rehash):
+    d = filled(20_000)
+    for i in range(19_000):
+        d.discard(b"key:%d" % i)
+    d.rehash(rehash)
+    assert d.clear_in_slices(50) > 3
+    assert len(d) == 0 and d.memory.blocks == 0 and d.memory.used == 0
+    d.add(b"again")
+    d.check()

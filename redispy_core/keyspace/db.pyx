@@ -1,0 +1,372 @@
+"""Databases (contract: db.pxd): dicts of key blocks, expiry on access, LRU/LFU, lazy freeing. Room keyspace.
+
+A key's block stands in `keys` and, when it expires, in `expires` too: both dicts use one hash seed, so one hash serves
+both. Whoever gives a key another block tells it by db_moved. The hash of the argument looked up last is remembered
+within a command, because most commands look a key up and then change it.
+
+Expired: now > when, strictly. A primary removes an expired key on access and propagates the deletion; a replica only
+answers that it is missing.
+"""
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
+from libc.string cimport memset
+from ..base.env cimport Env, POLICY_LFU, env_rand_unit
+from ..base.mem cimport Mem, mem_alloc, mem_calloc, mem_free
+from ..base.rp cimport likely, unlikely, rp_assert
+from ..base.sds cimport Slice
+from ..structs.dict cimport (Dict, DictPos, dict_clear, dict_clear_step, dict_find, dict_find_pos, dict_get,
+                             dict_hash, dict_init, dict_insert, dict_random, dict_relink, dict_remove,
+                             dict_remove_at, dict_set, dict_shrink)
+from ..types.object cimport (LRU_MAX, NO_EXPIRE, Robj, key_dict_owner_type, key_dict_type, robj_assign, robj_expire,
+                             robj_free, robj_key, robj_lru, robj_set_expire, robj_set_lru, robj_string)
+from .events cimport (EV_EXPIRED, EV_KEYMISS, EV_NEW, EventClass, events_init)
+
+
+# ---------------------------------------------------------------- life
+
+cdef void ks_init(Keyspace* ks, Mem* m, Env* env, int ndbs) noexcept nogil:
+    cdef int i
+    memset(ks, 0, sizeof(Keyspace))
+    ks.mem = m
+    ks.env = env
+    ks.ndbs = ndbs
+    ks.may_expire = True
+    ks.active_expire = True
+    events_init(&ks.ev)
+    ks.dbs = <Db*>mem_calloc(m, ndbs * sizeof(Db))
+    for i in range(ndbs):
+        ks.dbs[i].id = i
+        dict_init(&ks.dbs[i].keys, key_dict_owner_type(), env)
+        dict_init(&ks.dbs[i].expires, key_dict_type(), env)
+
+
+cdef void ks_free(Keyspace* ks) noexcept nogil:
+    cdef int i
+    for i in range(ks.ndbs):
+        dict_clear(ks.mem, &ks.dbs[i].expires)
+        dict_clear(ks.mem, &ks.dbs[i].keys)
+    while not ks_free_slice(ks, 1 << 20):
+        pass
+    mem_free(ks.mem, ks.dbs)
+
+
+cdef void ks_begin_command(Keyspace* ks) noexcept nogil:
+    ks.memo_ptr = NULL
+
+
+cdef uint64_t ks_hash(Keyspace* ks, Slice key) noexcept nogil:
+    if key.ptr != ks.memo_ptr or key.len != ks.memo_len:
+        ks.memo_hash = dict_hash(&ks.dbs[0].keys, key.ptr, key.len)
+        ks.memo_ptr = key.ptr
+        ks.memo_len = key.len
+    return ks.memo_hash
+
+
+# ---------------------------------------------------------------- LRU and LFU
+
+cdef inline uint32_t lfu_minutes(Keyspace* ks) noexcept nogil:
+    return <uint32_t>((ks.env.now_ms // 60000) & 0xFFFF)
+
+
+cdef int lfu_counter(Keyspace* ks, const Robj* o) noexcept nogil:
+    cdef uint32_t lru = robj_lru(o)
+    cdef int64_t elapsed = (lfu_minutes(ks) - (lru >> 8)) & 0xFFFF
+    cdef int64_t periods = elapsed // ks.env.knobs.lfu_decay_time if ks.env.knobs.lfu_decay_time else 0
+    cdef int counter = lru & 255
+    return 0 if periods > counter else counter - <int>periods
+
+
+cdef void touch_lfu(Keyspace* ks, Robj* o) noexcept nogil:
+    cdef int counter = lfu_counter(ks, o)
+    cdef double base = counter - LFU_INIT if counter > LFU_INIT else 0
+    if counter < 255 and env_rand_unit(ks.env) < 1.0 / (base * ks.env.knobs.lfu_log_factor + 1):
+        counter += 1
+    robj_set_lru(o, (lfu_minutes(ks) << 8) | counter)
+
+
+cdef void db_touch(Keyspace* ks, Robj* o) noexcept nogil:
+    if unlikely(ks.env.knobs.maxmemory_policy & POLICY_LFU):
+        touch_lfu(ks, o)
+    else:
+        robj_set_lru(o, ks.env.lru_clock)
+
+
+cdef inline void touch_new(Keyspace* ks, Robj* o) noexcept nogil:
+    if unlikely(ks.env.knobs.maxmemory_policy & POLICY_LFU):
+        robj_set_lru(o, (lfu_minutes(ks) << 8) | LFU_INIT)
+    else:
+        robj_set_lru(o, ks.env.lru_clock)
+
+
+cdef int64_t lru_idle_ms(Keyspace* ks, const Robj* o) noexcept nogil:
+    return <int64_t>((ks.env.lru_clock - robj_lru(o)) & LRU_MAX) * 1000
+
+
+# ---------------------------------------------------------------- lookup
+
+cdef bint db_expired(Keyspace* ks, const Robj* o) noexcept nogil:
+    cdef int64_t when = robj_expire(o)
+    return when != NO_EXPIRE and ks.env.now_ms > when
+
+
+cdef Robj* live(Keyspace* ks, Db* db, Slice key) noexcept nogil:
+    """The key's block; an expired one is removed where that is ours to do."""
+    if db.keys.used == 0:
+        return NULL
+    cdef Robj* o = <Robj*>dict_find(&db.keys, key.ptr, key.len, ks_hash(ks, key))
+    if o == NULL or likely(not db_expired(ks, o)):
+        return o
+    if not ks.replica and ks.may_expire:
+        db_delete_expired(ks, db, o)
+    return NULL
+
+
+cdef Robj* db_peek(Keyspace* ks, Db* db, Slice key) noexcept nogil:
+    return live(ks, db, key)
+
+
+cdef Robj* db_read(Keyspace* ks, Db* db, Slice key) noexcept nogil:
+    cdef Robj* o = live(ks, db, key)
+    if o == NULL:
+        ks.stats.misses += 1
+        if unlikely(ks.env.knobs.notify_keyspace_events & EV_KEYMISS):
+            key_event(ks, db, key, EV_KEYMISS, b"keymiss")
+        return NULL
+    ks.stats.hits += 1
+    if not ks.no_touch:
+        db_touch(ks, o)
+    return o
+
+
+cdef Robj* db_write(Keyspace* ks, Db* db, Slice key) noexcept nogil:
+    cdef Robj* o = live(ks, db, key)
+    if o != NULL and not ks.no_touch:
+        db_touch(ks, o)
+    return o
+
+
+cdef Robj* db_random(Keyspace* ks, Db* db) noexcept nogil:
+    cdef Robj* o
+    cdef int tries = 0
+    cdef Slice key
+    while True:
+        o = <Robj*>dict_random(&db.keys, ks.env)
+        if o == NULL or not db_expired(ks, o):
+            return o
+        if ks.replica or not ks.may_expire:
+            tries += 1
+            if tries == 100:                # all keys may be expired and not ours to remove
+                return o
+            continue
+        key.ptr = robj_key(o, &key.len)
+        db_delete_expired(ks, db, o)
+
+
+# ---------------------------------------------------------------- change
+
+cdef inline Slice key_of(const Robj* o) noexcept nogil:
+    cdef Slice key
+    key.ptr = robj_key(o, &key.len)
+    return key
+
+
+cdef void add_hashed(Keyspace* ks, Db* db, Robj* o, uint64_t hash) noexcept nogil:
+    touch_new(ks, o)
+    dict_insert(ks.mem, &db.keys, hash, o)
+    if robj_expire(o) != NO_EXPIRE:
+        dict_insert(ks.mem, &db.expires, hash, o)
+    if unlikely(ks.env.knobs.notify_keyspace_events & EV_NEW):
+        key_event(ks, db, key_of(o), EV_NEW, b"new")
+
+
+cdef void db_add(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
+    cdef Slice key = key_of(o)
+    add_hashed(ks, db, o, dict_hash(&db.keys, key.ptr, key.len))
+
+
+cdef void replace_at(Keyspace* ks, Db* db, uint64_t hash, Robj* old, Robj* o) noexcept nogil:
+    """o takes the place of old, which is freed."""
+    cdef bint had = robj_expire(old) != NO_EXPIRE
+    cdef bint has = robj_expire(o) != NO_EXPIRE
+    cdef Slice key = key_of(o)
+    robj_set_lru(o, robj_lru(old))
+    dict_relink(&db.keys, hash, old, o)
+    if had and has:
+        dict_relink(&db.expires, hash, old, o)
+    elif has:
+        dict_insert(ks.mem, &db.expires, hash, o)
+    elif had:
+        dict_remove(ks.mem, &db.expires, key.ptr, key.len, hash)
+    robj_free(ks.mem, old)
+
+
+cdef bint db_set_string_at(Keyspace* ks, Db* db, Slice key, Robj* old, const char* s, size_t n,
+                           int64_t when_ms) noexcept nogil:
+    cdef Robj* o
+    if when_ms == KEEP_TTL:
+        when_ms = robj_expire(old) if old != NULL else NO_EXPIRE
+    if old != NULL and likely(robj_assign(ks.mem, old, s, n, when_ms)):
+        return True
+    o = robj_string(ks.mem, key, s, n, when_ms)
+    if unlikely(o == NULL):
+        return False
+    if old == NULL:
+        add_hashed(ks, db, o, ks_hash(ks, key))
+    else:
+        replace_at(ks, db, ks_hash(ks, key), old, o)
+    return True
+
+
+cdef bint db_set_string(Keyspace* ks, Db* db, Slice key, const char* s, size_t n, int64_t when_ms) noexcept nogil:
+    return db_set_string_at(ks, db, key, db_write(ks, db, key), s, n, when_ms)
+
+
+cdef void db_put(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
+    cdef Slice key = key_of(o)
+    cdef uint64_t hash = dict_hash(&db.keys, key.ptr, key.len)
+    cdef Robj* old = <Robj*>dict_find(&db.keys, key.ptr, key.len, hash)
+    if old == NULL:
+        db_add(ks, db, o)
+    else:
+        replace_at(ks, db, hash, old, o)
+
+
+cdef void db_moved(Keyspace* ks, Db* db, Robj* old, Robj* o) noexcept nogil:
+    cdef Slice key
+    cdef uint64_t hash
+    if old == o:
+        return
+    key = key_of(o)
+    hash = dict_hash(&db.keys, key.ptr, key.len)
+    dict_relink(&db.keys, hash, old, o)
+    if robj_expire(o) != NO_EXPIRE:
+        dict_relink(&db.expires, hash, old, o)
+
+
+cdef Robj* db_set_expire(Keyspace* ks, Db* db, Robj* o, int64_t when_ms) noexcept nogil:
+    cdef bint had = robj_expire(o) != NO_EXPIRE
+    cdef Slice key = key_of(o)
+    cdef uint64_t hash
+    cdef Robj* fresh
+    if had and when_ms != NO_EXPIRE:
+        return robj_set_expire(ks.mem, o, when_ms)
+    if not had and when_ms == NO_EXPIRE:
+        return o
+    hash = dict_hash(&db.keys, key.ptr, key.len)
+    if had:
+        dict_remove(ks.mem, &db.expires, key.ptr, key.len, hash)
+    fresh = robj_set_expire(ks.mem, o, when_ms)
+    dict_relink(&db.keys, hash, o, fresh)
+    if when_ms != NO_EXPIRE:
+        dict_insert(ks.mem, &db.expires, hash, fresh)
+    return fresh
+
+
+cdef Robj* db_unlink(Keyspace* ks, Db* db, Slice key) noexcept nogil:
+    cdef uint64_t hash = ks_hash(ks, key)
+    cdef Robj* o = <Robj*>dict_remove(ks.mem, &db.keys, key.ptr, key.len, hash)
+    if o != NULL and robj_expire(o) != NO_EXPIRE:
+        dict_remove(ks.mem, &db.expires, key.ptr, key.len, hash)
+    return o
+
+
+cdef bint db_delete(Keyspace* ks, Db* db, Slice key) noexcept nogil:
+    cdef Robj* o = db_unlink(ks, db, key)
+    if o == NULL:
+        return False
+    ks.memo_ptr = NULL                      # the key's bytes may lie in the block that goes
+    robj_free(ks.mem, o)
+    return True
+
+
+cdef void db_delete_expired(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
+    cdef Slice key = key_of(o)
+    cdef uint64_t hash = dict_hash(&db.keys, key.ptr, key.len)
+    dict_remove(ks.mem, &db.expires, key.ptr, key.len, hash)
+    dict_remove(ks.mem, &db.keys, key.ptr, key.len, hash)
+    ks.stats.expired += 1
+    if ks.ev.deleted != NULL:
+        ks.ev.deleted(ks.ev.deleted_ctx, db.id, key, ks.env.knobs.lazyfree_lazy_expire != 0)
+    key_touched(ks, db, key)
+    key_event(ks, db, key, EV_EXPIRED, b"expired")
+    robj_free(ks.mem, o)
+
+
+# ---------------------------------------------------------------- whole databases
+
+cdef void bury(Keyspace* ks, Dict* d) noexcept nogil:
+    """Moves a dict's content to the corpses, freed later in slices."""
+    cdef Corpse* c
+    if d.used == 0:
+        dict_clear(ks.mem, d)
+        return
+    c = <Corpse*>mem_alloc(ks.mem, sizeof(Corpse))
+    c.d = d[0]
+    c.next = ks.corpses
+    ks.corpses = c
+    ks.corpse_keys += d.used
+    d.t[0].b = d.t[1].b = NULL
+    d.t[0].n = d.t[1].n = 0
+    d.frontier = d.used = d.children = 0
+
+
+cdef int64_t db_flush(Keyspace* ks, int id, bint lazy) noexcept nogil:
+    cdef int64_t removed = 0
+    cdef int i
+    cdef Db* db
+    for i in range(ks.ndbs):
+        if id >= 0 and i != id:
+            continue
+        db = &ks.dbs[i]
+        removed += db.keys.used
+        dict_clear(ks.mem, &db.expires)
+        if lazy:
+            bury(ks, &db.keys)
+        else:
+            dict_clear(ks.mem, &db.keys)
+        db.avg_ttl_ms = 0
+        db.expire_cursor = 0
+    return removed
+
+
+cdef bint ks_free_slice(Keyspace* ks, int buckets) noexcept nogil:
+    cdef Corpse* c = ks.corpses
+    cdef size_t before
+    if c == NULL:
+        return True
+    before = c.d.used
+    if dict_clear_step(ks.mem, &c.d, buckets):
+        ks.corpses = c.next
+        mem_free(ks.mem, c)
+        ks.corpse_keys -= before
+        ks.stats.lazyfreed += before
+    else:
+        ks.corpse_keys -= before - c.d.used
+        ks.stats.lazyfreed += before - c.d.used
+    return ks.corpses == NULL
+
+
+cdef void db_swap(Keyspace* ks, int a, int b) noexcept nogil:
+    cdef Db one = ks.dbs[a]
+    ks.dbs[a] = ks.dbs[b]
+    ks.dbs[b] = one
+    ks.dbs[a].id = a
+    ks.dbs[b].id = b
+
+
+# ---------------------------------------------------------------- events
+
+cdef void key_event(Keyspace* ks, Db* db, Slice key, EventClass event_class, const char* event) noexcept nogil:
+    if ks.env.knobs.notify_keyspace_events & event_class and ks.ev.notify != NULL:
+        ks.ev.notify(ks.ev.notify_ctx, event_class, event, db.id, key)
+
+
+cdef void key_touched(Keyspace* ks, Db* db, Slice key) noexcept nogil:
+    if unlikely(ks.ev.changed != NULL):
+        ks.ev.changed(ks.ev.changed_ctx, db.id, key)
+
+
+cdef void key_changed(Keyspace* ks, Db* db, Slice key, EventClass event_class, const char* event) noexcept nogil:
+    ks.ev.dirty += 1
+    key_touched(ks, db, key)
+    if unlikely(ks.env.knobs.notify_keyspace_events != 0):
+        key_event(ks, db, key, event_class, event)

@@ -1,0 +1,117 @@
+"""Active expiry (contract: expire.pxd). Room keyspace; called from the engine's cron and before sleeping.
+
+Each database's `expires` dict is walked with a cursor of its own, a bucket at a time, so a full round visits every key
+with a TTL once. A database is left when few of the keys seen lately were stale (10 % less the effort), and taken up
+again at the same place in the next cycle. The budget is checked every few buckets.
+"""
+from libc.stdint cimport int64_t
+from ..base.env cimport env_freeze_now, env_mono_us
+from ..base.sds cimport Slice
+from ..structs.dict cimport dict_scan
+from ..types.object cimport NO_EXPIRE, Robj, robj_expire
+from .db cimport Db, Keyspace, db_delete_expired
+
+cdef enum:
+    KEYS_PER_LOOP = 20
+    SLOW_PERC = 25
+    FAST_US = 1000
+    ACCEPTABLE_STALE = 10
+    CHECK_EVERY = 4             # loops between two looks at the clock
+
+cdef struct Round:
+    Keyspace* ks
+    Db* db
+    int64_t sampled
+    int64_t expired
+    int64_t ttl_sum
+    int64_t ttl_samples
+
+
+cdef void expire_init(ExpireState* s) noexcept nogil:
+    s.next_db = 0
+    s.timed_out = False
+    s.last_fast_us = 0
+    s.stale_perc = 0
+
+
+cdef void visit(void* ctx, void* entry) noexcept nogil:
+    cdef Round* r = <Round*>ctx
+    cdef Robj* o = <Robj*>entry
+    cdef int64_t left = robj_expire(o) - r.ks.env.now_ms
+    r.sampled += 1
+    if left < 0:
+        r.expired += 1
+        db_delete_expired(r.ks, r.db, o)
+    else:
+        r.ttl_sum += left
+        r.ttl_samples += 1
+
+
+cdef inline void learn_avg_ttl(Db* db, Round* r) noexcept nogil:
+    cdef int64_t avg
+    if r.ttl_samples:
+        avg = r.ttl_sum // r.ttl_samples
+        db.avg_ttl_ms = avg if db.avg_ttl_ms == 0 else (db.avg_ttl_ms * 49 + avg) // 50
+
+
+cdef bint expire_db(Keyspace* ks, Db* db, int effort, int64_t deadline_us, Round* total) noexcept nogil:
+    """False when the budget ran out."""
+    cdef Round r
+    cdef int loops = 0
+    cdef int buckets
+    r.ks = ks
+    r.db = db
+    while db.expires.used:
+        r.sampled = r.expired = r.ttl_sum = r.ttl_samples = 0
+        buckets = 0
+        while r.sampled < KEYS_PER_LOOP + 5 * effort and buckets < 20 * (KEYS_PER_LOOP + 5 * effort):
+            db.expire_cursor = dict_scan(&db.expires, db.expire_cursor, visit, &r)
+            buckets += 1
+            if db.expire_cursor == 0 or db.expires.used == 0:
+                break
+        learn_avg_ttl(db, &r)
+        total.sampled += r.sampled
+        total.expired += r.expired
+        loops += 1
+        if loops % CHECK_EVERY == 0 and env_mono_us(ks.env) > deadline_us:
+            return False
+        if r.sampled and r.expired * 100 <= r.sampled * (ACCEPTABLE_STALE - effort):
+            return True
+        if r.sampled == 0 and db.expire_cursor == 0:
+            return True
+    return True
+
+
+cdef bint fast_is_due(ExpireState* s, Keyspace* ks, int64_t budget, int64_t now) noexcept nogil:
+    cdef int effort = <int>ks.env.knobs.active_expire_effort - 1
+    if not s.timed_out and s.stale_perc < ACCEPTABLE_STALE - effort:
+        return False
+    return now >= s.last_fast_us + budget * 2
+
+
+cdef void expire_cycle(ExpireState* s, Keyspace* ks, CycleKind kind) noexcept nogil:
+    cdef int effort = <int>ks.env.knobs.active_expire_effort - 1
+    cdef int64_t begin = env_mono_us(ks.env)
+    cdef int64_t budget = (SLOW_PERC + 2 * effort) * 1000000 // ks.env.knobs.hz // 100
+    cdef int i
+    cdef Round total
+    cdef double stale
+    if ks.replica or not ks.may_expire or not ks.active_expire:
+        return
+    if kind == CYCLE_FAST:
+        budget = FAST_US + FAST_US // 4 * effort
+        if not fast_is_due(s, ks, budget, begin):
+            return
+        s.last_fast_us = begin
+    s.timed_out = False
+    total.sampled = total.expired = 0
+    for i in range(ks.ndbs):
+        if not expire_db(ks, &ks.dbs[s.next_db % ks.ndbs], effort, begin + budget, &total):
+            s.timed_out = True
+            ks.stats.expired_time_cap += 1
+            break
+        s.next_db = (s.next_db + 1) % ks.ndbs
+    stale = <double>total.expired * 100 / <double>total.sampled if total.sampled else 0
+    s.stale_perc = stale * 0.05 + s.stale_perc * 0.95
+    ks.stats.expired_stale_perc_x100 = <int64_t>(s.stale_perc * 100)
+    ks.stats.expire_cycle_us += env_mono_us(ks.env) - begin
