@@ -1,0 +1,501 @@
+"""Checksums, hashes and LZF (see codec.pxd).
+
+Sources: CRC-16/XMODEM and CRC-64/Jones by their catalogued parameters (CRC-64 takes eight bytes a step through eight
+tables); SHA-1 and SHA-256 as FIPS 180-4 defines them; SipHash-1-3 after Aumasson and Bernstein, "SipHash: a fast
+short-input PRF". Tables and round constants are computed at import.
+
+LZF blocks are a sequence of
+    000LLLLL                       L+1 literal bytes follow
+    LLLooooo o2                    copy L+2 bytes (L = 1..6) from (ooooo<<8 | o2) + 1 bytes back
+    111ooooo L2 o2                 copy L2+9 bytes, likewise
+The compressor chooses matches and gives up exactly where Redis's writer does, so that equal values have equal dumps.
+Its table of positions belongs to the thread and is all zeros between calls.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+from .rp cimport likely, rp_bswap32, rp_load32le, rp_load64le, rp_store64be, unlikely
+
+cdef extern from *:
+    """
+    static __thread uint32_t lzf_table[65536];
+    #define codec_rotl32(x, n) (((uint32_t)(x) << (n)) | ((uint32_t)(x) >> (32 - (n))))
+    #define codec_rotl64(x, n) (((uint64_t)(x) << (n)) | ((uint64_t)(x) >> (64 - (n))))
+    #define SIP_ROUND(a, b, c, d) do { \\
+        a += b; c += d; b = codec_rotl64(b, 13) ^ a; d = codec_rotl64(d, 16) ^ c; a = codec_rotl64(a, 32); \\
+        c += b; a += d; b = codec_rotl64(b, 17) ^ c; d = codec_rotl64(d, 21) ^ a; c = codec_rotl64(c, 32); } while (0)
+    """
+    uint32_t lzf_table[65536]
+    uint32_t codec_rotl32(uint32_t x, int n) nogil
+    void SIP_ROUND(uint64_t a, uint64_t b, uint64_t c, uint64_t d) nogil
+
+cdef enum:
+    LZF_HASH_SIZE = 65536
+    LZF_MAX_DISTANCE = 8192
+    LZF_MAX_LENGTH = 264
+    LZF_MAX_LITERAL = 32
+    SHA_BLOCK = 64
+
+# Tables, written once at import and never after.
+cdef uint16_t CRC16[256]
+cdef uint64_t CRC64[8][256]
+cdef uint32_t SHA256_K[64]
+cdef uint32_t SHA256_START[8]
+
+
+# --- checksums
+
+cdef uint16_t crc16(const char* s, size_t n) noexcept nogil:
+    cdef uint16_t crc = 0
+    cdef size_t i
+    for i in range(n):
+        crc = <uint16_t>(crc << 8) ^ CRC16[(crc >> 8) ^ <uint8_t>s[i]]
+    return crc
+
+
+cdef int key_slot(const char* key, size_t n) noexcept nogil:
+    # Only what lies between the first '{' and the first '}' behind it is hashed, if that is not empty.
+    cdef size_t i = 0, j
+    while i < n and key[i] != c'{':
+        i += 1
+    if i < n:
+        j = i + 1
+        while j < n and key[j] != c'}':
+            j += 1
+        if j < n and j > i + 1:
+            return crc16(key + i + 1, j - i - 1) & 16383
+    return crc16(key, n) & 16383
+
+
+cdef uint64_t crc64(uint64_t crc, const void* s, size_t n) noexcept nogil:
+    cdef const uint8_t* p = <const uint8_t*>s
+    while n >= 8:
+        crc ^= rp_load64le(p)
+        crc = (CRC64[7][crc & 255] ^ CRC64[6][(crc >> 8) & 255] ^ CRC64[5][(crc >> 16) & 255]
+               ^ CRC64[4][(crc >> 24) & 255] ^ CRC64[3][(crc >> 32) & 255] ^ CRC64[2][(crc >> 40) & 255]
+               ^ CRC64[1][(crc >> 48) & 255] ^ CRC64[0][crc >> 56])
+        p += 8
+        n -= 8
+    while n:
+        crc = CRC64[0][(crc ^ p[0]) & 255] ^ (crc >> 8)
+        p += 1
+        n -= 1
+    return crc
+
+
+# --- SHA
+
+ctypedef void (*sha_block_fn)(uint32_t* state, const uint8_t* p) noexcept nogil
+
+
+cdef inline uint32_t load32be(const uint8_t* p) noexcept nogil:
+    return rp_bswap32(rp_load32le(p))
+
+
+cdef inline void store32be(uint8_t* p, uint32_t v) noexcept nogil:
+    p[0] = <uint8_t>(v >> 24)
+    p[1] = <uint8_t>(v >> 16)
+    p[2] = <uint8_t>(v >> 8)
+    p[3] = <uint8_t>v
+
+
+cdef void sha1_block(uint32_t* state, const uint8_t* p) noexcept nogil:
+    cdef uint32_t w[80]
+    cdef uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], f
+    cdef int i
+    for i in range(16):
+        w[i] = load32be(p + 4 * i)
+    for i in range(16, 80):
+        w[i] = codec_rotl32(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1)
+    for i in range(80):
+        if i < 20:
+            f = (d ^ (b & (c ^ d))) + 0x5A827999U
+        elif i < 40:
+            f = (b ^ c ^ d) + 0x6ED9EBA1U
+        elif i < 60:
+            f = ((b & c) | (d & (b | c))) + 0x8F1BBCDCU
+        else:
+            f = (b ^ c ^ d) + 0xCA62C1D6U
+        f += codec_rotl32(a, 5) + e + w[i]
+        e = d
+        d = c
+        c = codec_rotl32(b, 30)
+        b = a
+        a = f
+    state[0] += a
+    state[1] += b
+    state[2] += c
+    state[3] += d
+    state[4] += e
+
+
+cdef void sha256_block(uint32_t* state, const uint8_t* p) noexcept nogil:
+    cdef uint32_t w[64]
+    cdef uint32_t v[8]
+    cdef uint32_t s0, s1, t
+    cdef int i
+    for i in range(16):
+        w[i] = load32be(p + 4 * i)
+    for i in range(16, 64):
+        s0 = codec_rotl32(w[i - 15], 25) ^ codec_rotl32(w[i - 15], 14) ^ (w[i - 15] >> 3)
+        s1 = codec_rotl32(w[i - 2], 15) ^ codec_rotl32(w[i - 2], 13) ^ (w[i - 2] >> 10)
+        w[i] = w[i - 16] + s0 + w[i - 7] + s1
+    memcpy(v, state, 32)
+    for i in range(64):
+        s1 = codec_rotl32(v[4], 26) ^ codec_rotl32(v[4], 21) ^ codec_rotl32(v[4], 7)
+        t = v[7] + s1 + (v[6] ^ (v[4] & (v[5] ^ v[6]))) + SHA256_K[i] + w[i]
+        s0 = codec_rotl32(v[0], 30) ^ codec_rotl32(v[0], 19) ^ codec_rotl32(v[0], 10)
+        v[7] = v[6]
+        v[6] = v[5]
+        v[5] = v[4]
+        v[4] = v[3] + t
+        t += s0 + ((v[0] & v[1]) | (v[2] & (v[0] | v[1])))
+        v[3] = v[2]
+        v[2] = v[1]
+        v[1] = v[0]
+        v[0] = t
+    for i in range(8):
+        state[i] += v[i]
+
+
+cdef void sha_run(sha_block_fn block, uint32_t* state, const void* s, size_t n) noexcept nogil:
+    """All blocks of s and the padding: 0x80, zeros, the length in bits."""
+    cdef const uint8_t* p = <const uint8_t*>s
+    cdef uint8_t tail[2 * SHA_BLOCK]
+    cdef size_t left = n % SHA_BLOCK, i
+    for i in range(n // SHA_BLOCK):
+        block(state, p)
+        p += SHA_BLOCK
+    memset(tail, 0, sizeof(tail))
+    if left:
+        memcpy(tail, p, left)
+    tail[left] = 0x80
+    i = SHA_BLOCK if left < SHA_BLOCK - 8 else 2 * SHA_BLOCK
+    rp_store64be(tail + i - 8, <uint64_t>n << 3)
+    block(state, tail)
+    if i > SHA_BLOCK:
+        block(state, tail + SHA_BLOCK)
+
+
+cdef void sha1(const void* s, size_t n, uint8_t* out20) noexcept nogil:
+    cdef uint32_t state[5]
+    cdef int i
+    state[0] = 0x67452301U
+    state[1] = 0xEFCDAB89U
+    state[2] = 0x98BADCFEU
+    state[3] = 0x10325476U
+    state[4] = 0xC3D2E1F0U
+    sha_run(sha1_block, state, s, n)
+    for i in range(5):
+        store32be(out20 + 4 * i, state[i])
+
+
+cdef void sha1_hex(const void* s, size_t n, char* out40) noexcept nogil:
+    cdef uint8_t raw[20]
+    cdef const char* digits = b"0123456789abcdef"
+    cdef int i
+    sha1(s, n, raw)
+    for i in range(20):
+        out40[2 * i] = digits[raw[i] >> 4]
+        out40[2 * i + 1] = digits[raw[i] & 15]
+
+
+cdef void sha256(const void* s, size_t n, uint8_t* out32) noexcept nogil:
+    cdef uint32_t state[8]
+    cdef int i
+    memcpy(state, SHA256_START, 32)
+    sha_run(sha256_block, state, s, n)
+    for i in range(8):
+        store32be(out32 + 4 * i, state[i])
+
+
+# --- SipHash
+
+cdef inline uint64_t lower8(uint64_t x) noexcept nogil:
+    """ASCII-lowercase of eight bytes at once."""
+    cdef uint64_t low7 = x & 0x7F7F7F7F7F7F7F7FULL
+    cdef uint64_t from_a = low7 + 0x3F3F3F3F3F3F3F3FULL         # top bit: byte >= 'A'
+    cdef uint64_t past_z = low7 + 0x2525252525252525ULL         # top bit: byte > 'Z'
+    return x | (((from_a ^ past_z) & ~x & 0x8080808080808080ULL) >> 2)
+
+
+cdef inline uint64_t load_tail(const uint8_t* p, size_t left, size_t n) noexcept nogil:
+    """The last left (0..7) bytes of n as the low bytes of a word; loads overlap, none goes outside the text."""
+    if left == 0:
+        return 0
+    if n >= 8:
+        return rp_load64le(p + left - 8) >> (8 * (8 - left))
+    if left >= 4:
+        return rp_load32le(p) | (<uint64_t>rp_load32le(p + left - 4) << (8 * (left - 4)))
+    return (p[0] | (<uint64_t>p[left >> 1] << (8 * (left >> 1)))
+            | (<uint64_t>p[left - 1] << (8 * (left - 1))))
+
+
+cdef inline uint64_t siphash(const uint8_t* p, size_t n, const uint64_t* seed, bint nocase) noexcept nogil:
+    cdef uint64_t a = seed[0] ^ 0x736F6D6570736575ULL, b = seed[1] ^ 0x646F72616E646F6DULL
+    cdef uint64_t c = seed[0] ^ 0x6C7967656E657261ULL, d = seed[1] ^ 0x7465646279746573ULL, m
+    cdef size_t left = n & 7
+    cdef const uint8_t* end = p + (n - left)
+    while p != end:
+        m = rp_load64le(p)
+        if nocase:
+            m = lower8(m)
+        d ^= m
+        SIP_ROUND(a, b, c, d)
+        a ^= m
+        p += 8
+    m = load_tail(p, left, n)
+    if nocase:
+        m = lower8(m)
+    m |= <uint64_t>n << 56
+    d ^= m
+    SIP_ROUND(a, b, c, d)
+    a ^= m
+    c ^= 0xFF
+    SIP_ROUND(a, b, c, d)
+    SIP_ROUND(a, b, c, d)
+    SIP_ROUND(a, b, c, d)
+    return a ^ b ^ c ^ d
+
+
+cdef uint64_t siphash13(const void* s, size_t n, const uint64_t* seed2) noexcept nogil:
+    return siphash(<const uint8_t*>s, n, seed2, False)
+
+
+cdef uint64_t siphash13_nocase(const void* s, size_t n, const uint64_t* seed2) noexcept nogil:
+    return siphash(<const uint8_t*>s, n, seed2, True)
+
+
+# --- LZF
+
+cdef inline uint32_t lzf_head(const uint8_t* p) noexcept nogil:
+    return <uint32_t>p[0] << 16 | <uint32_t>p[1] << 8 | p[2]
+
+
+cdef inline uint32_t lzf_index(uint32_t head) noexcept nogil:
+    return ((head >> 8) - 5 * head) & (LZF_HASH_SIZE - 1)
+
+
+cdef inline size_t lzf_match(const uint8_t* src, size_t ref, size_t i, size_t n) noexcept nogil:
+    """Length of the match, of which three bytes are known."""
+    cdef size_t limit = n - i - 2, length = 3
+    if limit > LZF_MAX_LENGTH:
+        limit = LZF_MAX_LENGTH
+    if limit == 17 or limit == 18:         # compat: Redis's writer looks a little further here
+        limit = 19
+    while length < limit and src[ref + length] == src[i + length]:
+        length += 1
+    return length
+
+
+cdef inline size_t lzf_put_copy(uint8_t* dst, size_t back, size_t length) noexcept nogil:
+    """Write a copy of `length` bytes from back + 1 bytes before; bytes written."""
+    length -= 2
+    if length < 7:
+        dst[0] = <uint8_t>((back >> 8) + (length << 5))
+        dst[1] = <uint8_t>back
+        return 2
+    dst[0] = <uint8_t>((back >> 8) + (7 << 5))
+    dst[1] = <uint8_t>(length - 7)
+    dst[2] = <uint8_t>back
+    return 3
+
+
+cdef size_t lzf_scan(const uint8_t* src, size_t n, uint8_t* dst, size_t cap) noexcept nogil:
+    """Compress; 0 = does not fit. Leaves its positions in the table."""
+    cdef size_t i = 0, o = 0, pending = 0, ref, length
+    cdef uint32_t head, slot
+    # o = bytes finished; the run of `pending` literals stands behind the place of its control byte dst[o].
+    while i + 2 < n:
+        head = lzf_head(src + i)
+        slot = lzf_index(head)
+        ref = lzf_table[slot]
+        lzf_table[slot] = <uint32_t>i
+        if ref > 0 and i - ref - 1 < LZF_MAX_DISTANCE and lzf_head(src + ref) == head:
+            if o + pending + (pending != 0) + 4 >= cap:
+                return 0
+            length = lzf_match(src, ref, i, n)
+            if pending:
+                dst[o] = <uint8_t>(pending - 1)
+                o += pending + 1
+                pending = 0
+            o += lzf_put_copy(dst + o, i - ref - 1, length)
+            i += length
+            if i + 2 >= n:
+                break
+            lzf_table[lzf_index(lzf_head(src + i - 2))] = <uint32_t>(i - 2)
+            lzf_table[lzf_index(lzf_head(src + i - 1))] = <uint32_t>(i - 1)
+            continue
+        if o + 1 + pending >= cap:
+            return 0
+        dst[o + 1 + pending] = src[i]
+        pending += 1
+        i += 1
+        if pending == LZF_MAX_LITERAL:
+            dst[o] = LZF_MAX_LITERAL - 1
+            o += LZF_MAX_LITERAL + 1
+            pending = 0
+    if o + 1 + pending + 3 > cap:
+        return 0
+    while i < n:
+        dst[o + 1 + pending] = src[i]
+        pending += 1
+        i += 1
+        if pending == LZF_MAX_LITERAL:
+            dst[o] = LZF_MAX_LITERAL - 1
+            o += LZF_MAX_LITERAL + 1
+            pending = 0
+    if pending:
+        dst[o] = <uint8_t>(pending - 1)
+        o += pending + 1
+    return o
+
+
+cdef size_t lzf_compress(const void* src, size_t n, void* dst, size_t cap) noexcept nogil:
+    cdef size_t size, i
+    cdef const uint8_t* p = <const uint8_t*>src
+    if n == 0 or n > 0xFFFFFFFFULL:
+        return 0
+    size = lzf_scan(p, n, <uint8_t*>dst, cap)
+    # Zero again what was entered: cheaper than the whole table for a small text.
+    if n < LZF_HASH_SIZE // 4:
+        for i in range(n - 2 if n > 2 else 0):
+            lzf_table[lzf_index(lzf_head(p + i))] = 0
+    else:
+        memset(lzf_table, 0, sizeof(lzf_table))
+    return size
+
+
+cdef size_t lzf_decompress(const void* src, size_t n, void* dst, size_t cap) noexcept nogil:
+    cdef const uint8_t* p = <const uint8_t*>src
+    cdef const uint8_t* end = p + n
+    cdef uint8_t* out = <uint8_t*>dst
+    cdef size_t o = 0, length, back, i
+    cdef uint8_t control
+    while p < end:
+        control = p[0]
+        p += 1
+        if control < LZF_MAX_LITERAL:
+            length = control + 1
+            if unlikely(<size_t>(end - p) < length or cap - o < length):
+                return 0
+            memcpy(out + o, p, length)
+            p += length
+            o += length
+            continue
+        length = control >> 5
+        if length == 7:
+            if unlikely(p == end):
+                return 0
+            length += p[0]
+            p += 1
+        if unlikely(p == end):
+            return 0
+        back = (<size_t>(control & 31) << 8 | p[0]) + 1
+        p += 1
+        length += 2
+        if unlikely(back > o or cap - o < length):
+            return 0
+        if likely(back >= length):
+            memcpy(out + o, out + o - back, length)
+        else:
+            for i in range(length):
+                out[o + i] = out[o + i - back]
+        o += length
+    return o
+
+
+# --- tables
+
+def _fraction_bits(n, root):
+    """First 32 bits of the fraction of n's square (2) or cube (3) root, by integer bisection."""
+    low, high = 0, 1 << 40
+    while high - low > 1:
+        mid = (low + high) // 2
+        if mid ** root <= n << (32 * root):
+            low = mid
+        else:
+            high = mid
+    return low & 0xFFFFFFFF
+
+
+def _build_tables():
+    cdef int i, j
+    cdef uint16_t a
+    cdef uint64_t b
+    for i in range(256):
+        a = <uint16_t>(i << 8)
+        b = i
+        for j in range(8):
+            a = <uint16_t>((a << 1) ^ (0x1021 if a & 0x8000 else 0))
+            b = (b >> 1) ^ (0x95AC9329AC4BC9B5ULL if b & 1 else 0)
+        CRC16[i] = a
+        CRC64[0][i] = b
+    for i in range(256):
+        for j in range(1, 8):
+            b = CRC64[j - 1][i]
+            CRC64[j][i] = CRC64[0][b & 255] ^ (b >> 8)
+    primes = [n for n in range(2, 312) if all(n % d for d in range(2, n))]
+    for i in range(64):
+        SHA256_K[i] = _fraction_bits(primes[i], 3)
+    for i in range(8):
+        SHA256_START[i] = _fraction_bits(primes[i], 2)
+
+
+_build_tables()
+
+
+# --- Python face, for tests and the Python side (ACL passwords, payloads, slots)
+
+def crc16_of(bytes s):
+    """CRC-16/XMODEM of s."""
+    return crc16(s, len(s))
+
+
+def slot_of(bytes key):
+    """Cluster slot of a key, 0..16383."""
+    return key_slot(key, len(key))
+
+
+def crc64_of(bytes s, uint64_t crc=0):
+    """CRC-64/Jones of s, continued from crc."""
+    return crc64(crc, <const char*>s, len(s))
+
+
+def sha1_of(bytes s):
+    """SHA-1 of s, 40 hex digits as bytes."""
+    cdef char buf[40]
+    sha1_hex(<const char*>s, len(s), buf)
+    return buf[:40]
+
+
+def sha256_of(bytes s):
+    """SHA-256 of s, 32 raw bytes."""
+    cdef uint8_t buf[32]
+    sha256(<const char*>s, len(s), buf)
+    return (<char*>buf)[:32]
+
+
+def siphash13_of(bytes s, uint64_t k0=0, uint64_t k1=0, bint nocase=False):
+    """SipHash-1-3 of s under a 128-bit key; nocase: of its ASCII-lowercased text."""
+    cdef uint64_t seed[2]
+    seed[0] = k0
+    seed[1] = k1
+    if nocase:
+        return siphash13_nocase(<const char*>s, len(s), seed)
+    return siphash13(<const char*>s, len(s), seed)
+
+
+def compress(bytes s, cap=None):
+    """LZF block of s of at most cap bytes (default: len(s) - 4, as values are saved), or None when it does not fit."""
+    cdef size_t room = max(len(s) - 4, 0) if cap is None else cap
+    out = bytearray(room)
+    cdef size_t n = lzf_compress(<const char*>s, len(s), <char*>out, room)
+    return bytes(out[:n]) if n else None
+
+
+def decompress(bytes s, size_t size):
+    """The size bytes that a block stands for (ValueError when it is corrupt or stands for another number)."""
+    out = bytearray(size)
+    if lzf_decompress(<const char*>s, len(s), <char*>out, size) != size or size == 0:
+        raise ValueError("corrupt LZF block")
+    return bytes(out)
