@@ -54,7 +54,7 @@ cdef struct KnobRow:
     size_t offset
     int64_t default
 
-cdef KnobRow[64] knob_rows
+cdef KnobRow knob_rows[64]
 cdef int knob_count = 0
 cdef list knob_names = []           # keeps the names' bytes alive
 

@@ -124,7 +124,7 @@ TEXTS = {
 }
 
 
-cdef const char*[ERR_COUNT] texts
+cdef const char* texts[ERR_COUNT]
 cdef list kept = [text.encode() for text in TEXTS.values()]
 
 

@@ -53,6 +53,7 @@ cdef extern from *:
         rp_store32le(b + 6 * i, (uint32_t)v);
         rp_store16le(b + 6 * i + 4, (uint16_t)(v >> 32));
     }
+    #define HASH_END (1ULL << 48)
     static inline uint64_t bucket_of(uint64_t hash, uint64_t n) {
         return (uint64_t)(((unsigned __int128)(hash >> 16) * n) >> 48);
     }
@@ -66,6 +67,7 @@ cdef extern from *:
     void bucket_put(uint8_t* b, int i, const void* p) nogil
     uint64_t bucket_of(uint64_t hash, uint64_t n) nogil
     uint64_t bucket_start(uint64_t i, uint64_t n) nogil
+    const uint64_t END "HASH_END"       # one past the last hash position
     int __builtin_ctz(unsigned x) nogil
 
 cdef enum:
@@ -76,7 +78,6 @@ cdef enum:
     RELEASE = 1 << 18           # ... and given back in parts of this size
     AT_ONCE = 16                # tables up to this many buckets are rehashed at once
     AVOID_FACTOR = 4            # how far overfull RESIZE_AVOID lets a table become
-    END = 1 << 48               # one past the last hash position
 
 
 cdef inline int count_of(const uint8_t* b) noexcept nogil:
@@ -423,7 +424,7 @@ cdef int chain_length(uint8_t* b) noexcept nogil:
 
 cdef void emit(Dict* d, uint8_t* b, dict_each_fn fn, void* ctx) noexcept nogil:
     """Calls fn for a chain through a copy, since fn may delete its entry and so reorder the chain."""
-    cdef void*[64] small
+    cdef void* small[64]
     cdef void** all = small
     cdef Mem scratch
     cdef int n = chain_length(b)
@@ -649,7 +650,7 @@ cdef class DictFace:
 
     def sample(self, int n):
         """Up to n keys from one place."""
-        cdef void*[64] out
+        cdef void* out[64]
         cdef int got = dict_sample(&self.d, &self.env, out, min(n, 64))
         return [(<FaceEntry*>out[i]).key[:(<FaceEntry*>out[i]).n] for i in range(got)]
 
