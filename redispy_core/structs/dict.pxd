@@ -30,6 +30,7 @@ cdef struct Dict:
 
 cdef struct DictPos:           # a found entry, valid until the dict changes
     uint8_t* b                 # its bucket, NULL: not found
+    uint8_t* head              # first bucket of the chain
     int slot
 
 cdef struct DictIter:          # all entries, no order; the dict must not change meanwhile (rehash is paused)

@@ -205,11 +205,11 @@ cdef DictPos dict_find_pos(Dict* d, const char* key, size_t n, uint64_t hash) no
     cdef unsigned mask
     cdef size_t len
     cdef const char* k
-    p.b = NULL
+    p.b = p.head = NULL
     p.slot = 0
     if d.used == 0:
         return p
-    b = home(d, hash)
+    p.head = b = home(d, hash)
     while True:
         mask = bucket_match(b, <uint8_t>hash) & ((1u << count_of(b)) - 1)
         while mask:
@@ -309,7 +309,7 @@ cdef void dict_insert(Mem* m, Dict* d, uint64_t hash, void* entry) noexcept nogi
 cdef void* dict_remove_at(Mem* m, Dict* d, DictPos p) noexcept nogil:
     cdef void* entry = bucket_get(p.b, p.slot)
     cdef uint8_t* parent = NULL
-    cdef uint8_t* b = p.b
+    cdef uint8_t* b = p.head
     cdef int last
     while chained(b):                       # the hole is filled from the end of the chain
         parent = b
@@ -667,6 +667,9 @@ cdef class DictFace:
 
     def rehash(self, int buckets):
         dict_rehash_step(&self.memory.mem, &self.d, buckets)
+
+    def shrink(self):
+        dict_shrink(&self.memory.mem, &self.d)
 
     def set_policy(self, int policy):
         self.d.policy = <ResizePolicy>policy

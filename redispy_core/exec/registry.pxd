@@ -1,0 +1,81 @@
+# Commands at run time: the rows of exec/table with their bodies, looked up by name.
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from ..base.mem cimport Mem
+from ..base.sds cimport Slice
+from .client cimport Ctx
+
+cdef enum CommandFlag:             # mirrors table.Flag (checked at import)
+    CMD_WRITE = 1 << 0
+    CMD_READONLY = 1 << 1
+    CMD_DENYOOM = 1 << 2
+    CMD_MODULE = 1 << 3
+    CMD_ADMIN = 1 << 4
+    CMD_PUBSUB = 1 << 5
+    CMD_NOSCRIPT = 1 << 6
+    CMD_BLOCKING = 1 << 7
+    CMD_LOADING = 1 << 8
+    CMD_STALE = 1 << 9
+    CMD_SKIP_MONITOR = 1 << 10
+    CMD_SKIP_SLOWLOG = 1 << 11
+    CMD_ASKING = 1 << 12
+    CMD_FAST = 1 << 13
+    CMD_NO_AUTH = 1 << 14
+    CMD_NO_MANDATORY_KEYS = 1 << 15
+    CMD_NO_ASYNC_LOADING = 1 << 16
+    CMD_NO_MULTI = 1 << 17
+    CMD_MOVABLEKEYS = 1 << 18
+    CMD_ALLOW_BUSY = 1 << 19
+    CMD_MAY_REPLICATE = 1 << 20
+    CMD_PROTECTED = 1 << 22
+
+ctypedef int (*command_fn)(Ctx* x) noexcept nogil
+
+cdef enum:
+    HIST_SIZE = 512                # latency histogram: 8 steps a power of two of nanoseconds
+
+cdef struct CommandStats:
+    int64_t calls
+    int64_t ns
+    int64_t rejected
+    int64_t failed
+    uint32_t* hist                 # HIST_SIZE counters, allocated with the first call
+
+cdef struct Command:
+    const char* name               # full name, lower case
+    size_t name_len
+    const char* word               # the word to match: the name, or the subcommand's part of it
+    size_t word_len
+    int id                         # position in the registry
+    int arity
+    uint64_t flags
+    uint64_t acl                   # ACL categories
+    uint32_t gates                 # Gate bits that can refuse it
+    command_fn proc
+    void* py                       # Python callable (borrowed, kept alive by Registry); NULL for compiled ones
+    Command* parent
+    Command** subs                 # of a container
+    int nsubs
+    int first_key                  # simple key range: 0 = none or by key specs
+    int last_key
+    int key_step
+    CommandStats stats
+
+cdef class Registry:
+    cdef Mem* mem
+    cdef Command** table           # open addressing by name hash, power of two
+    cdef int table_size
+    cdef Command** all             # by id; owns them
+    cdef int count
+    cdef int cap
+    cdef dict rows                 # full name (lower case str) -> Row
+    cdef dict ids                  # full name -> id
+    cdef list alive                # bytes and callables that Commands point to
+    cdef Command* add(self, row, name=*) except NULL
+    cdef int insert(self, Command* c) except -1
+    cdef Command* by_name(self, str name) except? NULL
+    cpdef bind_py(self, str name, callable)
+
+cdef Command* registry_lookup(Registry r, const Slice* argv, int argc) noexcept nogil       # command or subcommand; NULL: unknown
+cdef Command* registry_top(Registry r, Slice name) noexcept nogil                           # without looking at subcommands
+cdef void bind(const char* name, command_fn proc) noexcept                                  # at import: a compiled body for every registry
+cdef uint64_t name_hash(const char* s, size_t n) noexcept nogil
