@@ -1,0 +1,59 @@
+# Running commands: gates, call, unit nesting. Exec is the engine's room of execution, put together by engine.pyx.
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from ..base.env cimport Env
+from ..base.mem cimport Mem
+from ..base.sds cimport Sds, Slice
+from ..keyspace.db cimport Keyspace
+from ..keyspace.expire cimport ExpireState
+from ..proto.reply cimport BlockPool
+from .client cimport Client, Clients, Ctx, Gate
+from .registry cimport Command, Registry
+from .stats cimport Stats
+
+cdef enum:
+    GATES = 15
+
+cdef struct OutputLimit:            # client-output-buffer-limit of one class; 0: none
+    size_t hard
+    size_t soft
+    int64_t soft_ms
+
+cdef enum LimitClass:
+    LIMIT_NORMAL = 0
+    LIMIT_REPLICA = 1
+    LIMIT_PUBSUB = 2
+
+ctypedef bint (*gate_fn)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil   # True: refused (and answered) or queued
+
+cdef struct Exec:
+    Mem* mem
+    Env* env
+    Keyspace* ks
+    Clients clients
+    BlockPool pool
+    Stats stats
+    ExpireState expire
+    void* registry                  # Registry (borrowed)
+    void* engine                    # Engine (borrowed), for Python bodies
+    int (*run_python)(Ctx* x, Command* cmd) noexcept nogil
+    gate_fn gate_fns[GATES]         # by bit number of Gate; NULL: that state never refuses
+    uint32_t gates                  # Gate bits that the server's state raises
+    Client* current                 # whose command runs
+    int depth                       # nesting of call: EXEC, scripts
+    Sds* password                   # of the default user; NULL: none
+    OutputLimit limits[3]
+    char* io_buffer                 # shared by all reads
+    bint paused_reads
+    void (*after_unit)(Exec* x) noexcept nogil      # blocked clients that can be served; NULL while there are none
+    void (*monitor)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil   # MONITOR's feed; NULL while nobody looks
+    void (*slow)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc, int64_t ns) noexcept nogil   # a command took longer than slow_ns
+    int64_t slow_ns                 # threshold; INT64_MAX: never
+
+cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept
+cdef void exec_free(Exec* x) noexcept nogil
+cdef void run_command(Exec* x, Client* c, Slice* argv, int argc) noexcept nogil                  # lookup, gates, call
+cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil           # the body, with statistics
+cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil                 # parses and runs all complete requests; bytes consumed
+cdef void feed_input(Exec* x, Client* c, char* buf, size_t len) noexcept nogil                   # bytes from outside, rest kept
+cdef void resume_input(Exec* x, Client* c) noexcept nogil                                        # a client that was blocked or paused goes on with its kept input
+cdef void refuse(Exec* x, Client* c, Command* cmd) noexcept nogil                                # book-keeping of a refusal (cmd may be NULL)

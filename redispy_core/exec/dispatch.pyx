@@ -1,0 +1,321 @@
+"""Running commands (contract: dispatch.pxd). Room exec, below the command files and above the keyspace.
+
+A request goes: lookup -> arity -> gates -> call. A gate is a state that may refuse a command (not authenticated,
+loading, out of memory ...). Each is one bit: a command has the bits that concern it, the server and the client raise
+the bits of their states, and only when the two meet are the gates asked, in the order of enum Gate. So the usual
+command passes them all in one test.
+
+Time is frozen when a batch of input begins and again after a command that took long, so a command sees one time.
+"""
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memmove, memset
+from ..base.env cimport Env, env_freeze_now, env_ticks_ns
+from ..base.mem cimport Mem, mem_alloc, mem_free, mem_realloc
+from ..base.rp cimport likely, unlikely, rp_ticks
+from ..base.sds cimport Slice, sds_free, slice_of
+from ..keyspace.db cimport Keyspace, ks_begin_command
+from ..keyspace.expire cimport expire_init
+from ..proto.errors cimport (E_ARITY, E_NOAUTH, E_NO_MULTI, E_PROTO_EXPECTED, E_UNKNOWN_COMMAND, E_UNKNOWN_SUBCOMMAND,
+                             Err)
+from ..proto.parser cimport (PARSED_COMMAND, PARSED_ERROR, PARSED_MORE, Parsed, ParserLimits, parse_request,
+                             parser_rebase, parser_shrink)
+from ..proto.reply cimport OutMark, out_bytes, out_mark, out_rollback, pool_clear, reply_error, reply_errorf
+from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI, CL_NO_TOUCH,
+                      CL_PAUSED, CL_PRIMARY, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, Client, Ctx, G_NOAUTH,
+                      G_NO_MULTI, client_pending, client_reset_query, clients_free, clients_init)
+from .args cimport word_is
+from .registry cimport Command, Registry, registry_lookup, registry_top
+from .stats cimport stats_call, stats_error, stats_reset
+
+cdef enum:
+    REFREEZE_NS = 1000000       # a command longer than this lets the clock be read again
+    NAME_MAX = 128              # bytes of an unknown command's name and arguments that are quoted back
+    STOP = CL_BLOCKED | CL_PAUSED | CL_CLOSE_ASAP | CL_CLOSE_AFTER_REPLY   # no further request of this client now
+
+
+cdef void count_error(void* ctx, const char* text, size_t n) noexcept nogil:
+    stats_error(&(<Exec*>ctx).stats, text, n)
+
+
+cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept:
+    memset(x, 0, sizeof(Exec))
+    x.mem = m
+    x.env = env
+    x.ks = ks
+    x.registry = <void*>r
+    x.slow_ns = INT64_MAX
+    clients_init(&x.clients, m, &x.pool)
+    stats_reset(&x.stats)
+    expire_init(&x.expire)
+    x.gate_fns[0] = gate_noauth
+    x.gate_fns[1] = gate_no_multi
+
+
+cdef void exec_free(Exec* x) noexcept nogil:
+    clients_free(&x.clients)
+    pool_clear(x.mem, &x.pool)
+    sds_free(x.mem, x.password)
+    mem_free(x.mem, x.io_buffer)
+
+
+# ---------------------------------------------------------------- gates
+
+cdef bint gate_noauth(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil:
+    reply_error(&c.out, E_NOAUTH)
+    return True
+
+
+cdef bint gate_no_multi(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil:
+    reply_error(&c.out, E_NO_MULTI)
+    return True
+
+
+cdef void refuse(Exec* x, Client* c, Command* cmd) noexcept nogil:
+    if cmd != NULL:
+        cmd.stats.rejected += 1
+    if c.flags & CL_MULTI:
+        c.flags |= CL_DIRTY_EXEC
+
+
+cdef bint gates_refuse(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
+    cdef uint32_t raised = (x.gates | c.gates) & cmd.gates
+    cdef int64_t errors = c.out.errors
+    cdef int i
+    for i in range(GATES):
+        if raised & (1u << i) and x.gate_fns[i] != NULL and x.gate_fns[i](x, c, cmd, argv, argc):
+            if c.out.errors != errors:
+                refuse(x, c, cmd)
+            return True
+    return False
+
+
+# ---------------------------------------------------------------- unknown commands and arity
+
+cdef size_t quote_arguments(char* buf, const Slice* argv, int argc) noexcept nogil:
+    """'a' 'b' ... of the arguments until NAME_MAX bytes are full."""
+    cdef size_t n = 0
+    cdef size_t take
+    cdef int i
+    for i in range(1, argc):
+        if n >= NAME_MAX:
+            break
+        take = argv[i].len if argv[i].len < NAME_MAX - n else NAME_MAX - n
+        buf[n] = 39
+        memcpy(buf + n + 1, argv[i].ptr, take)
+        buf[n + take + 1] = 39
+        buf[n + take + 2] = 32
+        n += take + 3
+    return n
+
+
+cdef inline Slice cut(Slice s) noexcept nogil:
+    s.len = s.len if s.len < NAME_MAX else NAME_MAX
+    return s
+
+
+cdef void reply_unknown(Exec* x, Client* c, const Slice* argv, int argc) noexcept nogil:
+    cdef char quoted[2 * NAME_MAX + 8]
+    cdef char upper[NAME_MAX]
+    cdef Command* container = registry_top(<Registry>x.registry, argv[0])
+    cdef size_t i
+    if container == NULL:
+        reply_errorf(&c.out, E_UNKNOWN_COMMAND, cut(argv[0]),
+                     slice_of(quoted, quote_arguments(quoted, argv, argc)))
+        return
+    for i in range(container.name_len):
+        upper[i] = container.name[i] - 32 if container.name[i] >= 97 and container.name[i] <= 122 \
+            else container.name[i]
+    reply_errorf(&c.out, E_UNKNOWN_SUBCOMMAND, cut(argv[1]), slice_of(upper, container.name_len))
+
+
+cdef inline bint arity_fits(const Command* cmd, int argc) noexcept nogil:
+    return argc == cmd.arity if cmd.arity > 0 else argc >= -cmd.arity
+
+
+# ---------------------------------------------------------------- call
+
+cdef void run_body(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
+    cdef Ctx ctx
+    ctx.client = c
+    ctx.db = c.db
+    ctx.ks = x.ks
+    ctx.env = x.env
+    ctx.mem = x.mem
+    ctx.out = &c.out
+    ctx.argv = argv
+    ctx.argc = argc
+    ctx.name = cmd.name
+    ctx.name_len = cmd.name_len
+    ctx.exec = x
+    if likely(cmd.proc != NULL):
+        cmd.proc(&ctx)
+    else:
+        x.run_python(&ctx, cmd)
+
+
+cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
+    cdef Client* outer = x.current
+    cdef int64_t errors = c.out.errors
+    cdef int64_t ns
+    cdef uint64_t began
+    x.current = c
+    x.depth += 1
+    x.ks.no_touch = (c.flags & CL_NO_TOUCH) != 0
+    ks_begin_command(x.ks)
+    if unlikely(x.monitor != NULL):
+        x.monitor(x, c, cmd, argv, argc)
+    began = rp_ticks()
+    run_body(x, c, cmd, argv, argc)
+    ns = env_ticks_ns(x.env, rp_ticks() - began)
+    c.last_command = cmd.name
+    c.last_command_len = cmd.name_len
+    c.commands += 1
+    stats_call(&x.stats, cmd, ns, c.out.errors != errors, x.env.knobs.latency_tracking != 0)
+    if unlikely(ns >= x.slow_ns):
+        x.slow(x, c, cmd, argv, argc, ns)
+    if unlikely(ns > REFREEZE_NS):
+        env_freeze_now(x.env)
+    x.depth -= 1
+    x.current = outer
+
+
+cdef inline void muted(Client* c, OutMark mark) noexcept nogil:
+    """CLIENT REPLY OFF and SKIP: the reply was written and is forgotten."""
+    if c.flags & (CL_REPLY_OFF | CL_REPLY_SKIP):
+        out_rollback(&c.out, mark)
+    c.flags &= ~<uint64_t>CL_REPLY_SKIP
+    if c.flags & CL_REPLY_SKIP_NEXT:
+        c.flags = (c.flags & ~<uint64_t>CL_REPLY_SKIP_NEXT) | CL_REPLY_SKIP
+
+
+cdef void run_command(Exec* x, Client* c, Slice* argv, int argc) noexcept nogil:
+    cdef Command* cmd = registry_lookup(<Registry>x.registry, argv, argc)
+    cdef OutMark mark = out_mark(&c.out)
+    if unlikely(cmd == NULL):
+        reply_unknown(x, c, argv, argc)
+        refuse(x, c, NULL)
+    elif unlikely(not arity_fits(cmd, argc)):
+        reply_errorf(&c.out, E_ARITY, slice_of(cmd.name, cmd.name_len), slice_of(NULL, 0))
+        refuse(x, c, cmd)
+    elif likely((x.gates | c.gates) & cmd.gates == 0) or not gates_refuse(x, c, cmd, argv, argc):
+        call(x, c, cmd, argv, argc)
+    if unlikely(c.flags & (CL_REPLY_OFF | CL_REPLY_SKIP | CL_REPLY_SKIP_NEXT)):
+        muted(c, mark)
+    if unlikely(x.after_unit != NULL) and x.depth == 0:
+        x.after_unit(x)
+
+
+# ---------------------------------------------------------------- input
+
+cdef bint is_http(Slice s) noexcept nogil:
+    """A browser or another HTTP client that was tricked into talking to us."""
+    return word_is(s, b"post") or word_is(s, b"host:")
+
+
+cdef inline bint may_be_http(Slice s) noexcept nogil:
+    return (s.len == 4 and s.ptr[0] | 32 == 112) or (s.len == 5 and s.ptr[0] | 32 == 104)
+
+
+cdef void protocol_error(Exec* x, Client* c) noexcept nogil:
+    cdef Slice got = slice_of(&c.parser.got, 1)
+    if c.parser.err == E_PROTO_EXPECTED:
+        reply_errorf(&c.out, c.parser.err, got, got)
+    else:
+        reply_error(&c.out, c.parser.err)
+    c.flags |= CL_CLOSE_AFTER_REPLY
+
+
+cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil:
+    cdef size_t pos = 0
+    cdef Parsed r
+    cdef ParserLimits limits
+    limits.max_bulk = x.env.knobs.proto_max_bulk_len
+    limits.max_inline = x.env.knobs.proto_inline_max_size
+    while pos < len and not c.flags & STOP:
+        limits.authenticated = not c.gates & G_NOAUTH
+        r = parse_request(x.mem, &c.parser, buf, len, &pos, &limits)
+        if unlikely(r != PARSED_COMMAND):
+            if r == PARSED_ERROR:
+                protocol_error(x, c)
+                return len
+            break
+        if unlikely(c.parser.argc == 0):
+            continue
+        if unlikely(may_be_http(c.parser.argv[0])) and is_http(c.parser.argv[0]):
+            c.flags |= CL_CLOSE_ASAP
+            return len
+        run_command(x, c, c.parser.argv, c.parser.argc)
+    return pos
+
+
+cdef void keep_rest(Exec* x, Client* c, char* buf, size_t len, size_t request) noexcept nogil:
+    """Moves what is unread, from the beginning of the request that is being read, into the client's own buffer."""
+    cdef size_t rest = len - request
+    cdef size_t want = rest + c.parser.missing
+    cdef char* old = buf + request
+    if c.q.data == NULL or c.q.cap < want:
+        want = want if want > 1024 else 1024
+        if buf == c.q.data:
+            memmove(buf, old, rest)
+            parser_rebase(&c.parser, old, buf)
+            old = buf
+            c.q.data = <char*>mem_realloc(x.mem, c.q.data, want)
+            parser_rebase(&c.parser, old, c.q.data)
+        else:
+            mem_free(x.mem, c.q.data)
+            c.q.data = <char*>mem_alloc(x.mem, want)
+            memcpy(c.q.data, old, rest)
+            parser_rebase(&c.parser, old, c.q.data)
+        c.q.cap = want
+    else:
+        memmove(c.q.data, old, rest)
+        parser_rebase(&c.parser, old, c.q.data)
+    c.q.len = rest
+
+
+cdef void run_and_keep(Exec* x, Client* c, char* buf, size_t len) noexcept nogil:
+    """Runs what is complete in buf (c.q.pos bytes of it were parsed before) and keeps the rest."""
+    cdef size_t begin = c.q.pos
+    cdef size_t done
+    c.parser.missing = 0
+    done = begin + run_buffer(x, c, buf + begin, len - begin)
+    if c.flags & (CL_CLOSE_ASAP | CL_CLOSE_AFTER_REPLY):
+        client_reset_query(x.mem, c)
+        return
+    if done == len and c.parser.multibulk == 0:
+        if c.q.data != NULL:
+            client_reset_query(x.mem, c)
+        parser_shrink(x.mem, &c.parser)
+        return
+    keep_request(x, c, buf, len, done)
+
+
+cdef void keep_request(Exec* x, Client* c, char* buf, size_t len, size_t done) noexcept nogil:
+    """Keeps [begin of the open request, len); q.pos tells how far it is parsed."""
+    cdef size_t begin = done
+    if c.parser.multibulk > 0 and c.parser.argc > 0:
+        begin = c.parser.argv[0].ptr - buf      # headers before the first argument are parsed: they may go
+    keep_rest(x, c, buf, len, begin)
+    c.q.pos = done - begin
+
+
+cdef void feed_input(Exec* x, Client* c, char* buf, size_t len) noexcept nogil:
+    """buf is the shared buffer, or c.q.data with len bytes in it when c.q.len was not 0."""
+    c.active_ms = x.env.now_ms
+    if c.flags & STOP:
+        if buf != c.q.data:
+            c.q.pos = 0
+            keep_rest(x, c, buf, len, 0)
+        else:
+            c.q.len = len
+        return
+    run_and_keep(x, c, buf, len)
+    if c.out.first != NULL:
+        client_pending(&x.clients, c)
+
+
+cdef void resume_input(Exec* x, Client* c) noexcept nogil:
+    if c.q.len and not c.flags & STOP:
+        run_and_keep(x, c, c.q.data, c.q.len)
+    if c.out.first != NULL:
+        client_pending(&x.clients, c)
