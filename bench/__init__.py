@@ -1,0 +1,1 @@
+"""Benchmarks of redispy beside the reference servers. See bench/README.md."""
