@@ -3,7 +3,8 @@
 A Load is either a native test of redis-benchmark (native=True, the name goes to -t), a command line given to
 redis-benchmark, or a unit of several commands sent by our own client (unit). In commands __rand_int__ stands for a
 12-digit number below --keyspace, as redis-benchmark has it. Set-up templates are Python formats of {i}, the running
-number: Fill("ZADD z {i} member:{i:012d}", 10000). To add a load, add a row.
+number: Fill("ZADD z {i} member:{i:012d}", 10000). To add a load, add a row. Beware that integers with leading zeros
+are refused where a command wants an integer: __rand_int__ fits into keys, members, values and scores.
 """
 from __future__ import annotations
 
@@ -90,8 +91,8 @@ LOADS = [
     Load("mget_10", "MGET" + " key:__rand_int__" * 10, (STRINGS,), weight=4, readonly=True, filled=True),
     Load("append", "APPEND key:__rand_int__ x", (STRINGS,)),
     Load("getrange", "GETRANGE key:__rand_int__ 0 1", (STRINGS,), readonly=True, filled=True),
-    Load("setbit", "SETBIT bits __rand_int__ 1"),
-    Load("bitcount_64k", "BITCOUNT bits", (Fill("SETBIT bits {i}7 1", 52000),), weight=10, readonly=True, filled=True),
+    Load("setbit", "SETBIT bits:__rand_int__ 7 1"),
+    Load("bitcount_64k", "BITCOUNT bits", (Fill("APPEND bits " + "7" * 64, 1024),), weight=10, readonly=True, filled=True),
     Load("pfadd", "PFADD hll element:__rand_int__"),
     Load("pfcount", "PFCOUNT hll", (Fill("PFADD hll element:{i}", 10000),), readonly=True, filled=True),
     # lists

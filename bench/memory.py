@@ -167,19 +167,27 @@ def run(specs: list[Spec], temp: Path, o: argparse.Namespace, progress: Progress
     names = [name for name in SHAPES if not parts or name in parts or any(p not in SHAPES and p in name for p in parts)]
     progress.start(len(names) * len(specs))
     rows: list[dict] = []
-    for name in names:
-        shape = SHAPES[name]
-        data = chunks(shape.commands(o.keys))
-        touches = chunks(shape.touch(i) for i in range(min(o.keys // shape.share, o.keys // 2)))
-        cells = {}
-        for spec in specs:
-            progress.step(f"{name} {spec.key}")
-            try:
-                cells[spec.key] = measure(spec, temp, shape, o.keys, data, touches)
-            except ReplyError as error:
-                cells[spec.key] = {"used": None, "rss": None, "load_s": None, "refused": str(error)}
-        rows.append({"shape": name, "title": shape.title, "unit": shape.unit, "cells": cells})
+    try:
+        for name in names:
+            rows.append(row_of(name, specs, temp, o.keys, progress))
+    except KeyboardInterrupt:
+        progress.note("interrupted: showing what was measured")
+        o.interrupted = True
     return rows
+
+
+def row_of(name: str, specs: list[Spec], temp: Path, n: int, progress: Progress) -> dict:
+    """One shape on every server; the bytes to load are built once for all."""
+    shape, cells = SHAPES[name], {}
+    data = chunks(shape.commands(n))
+    touches = chunks(shape.touch(i) for i in range(min(n // shape.share, n // 2)))
+    for spec in specs:
+        progress.step(f"{name} {spec.key}")
+        try:
+            cells[spec.key] = measure(spec, temp, shape, n, data, touches)
+        except ReplyError as error:
+            cells[spec.key] = {"used": None, "rss": None, "load_s": None, "refused": str(error)}
+    return {"shape": name, "title": shape.title, "unit": shape.unit, "cells": cells}
 
 
 def best(row: dict, measure_name: str, servers: list[dict]) -> tuple[float, str] | None:

@@ -34,9 +34,8 @@ def number(value: float) -> str:
         return "0"
     if math.isinf(value) or math.isnan(value):
         return "-"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}".replace(",", " ")
-    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+    size = math.floor(math.log10(abs(float(f"{value:.2e}"))))       # of the rounded value: 9.996 is 10.0
+    return f"{value:,.{max(0, 2 - size)}f}".replace(",", " ")
 
 
 def with_spread(values: list[float]) -> str:

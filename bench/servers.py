@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PLAIN = ["--save", "", "--appendonly", "no"]        # no persistence; everything else as the server has it
+PLAIN = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]    # everything else as the server has it
 TICKS = os.sysconf("SC_CLK_TCK")
 LIBC = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
@@ -301,7 +301,7 @@ class Running:
         self.proc = subprocess.Popen(
             spec.command(self.port, extra or []), cwd=self.dir, env={**os.environ, **spec.env},
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT,
-            preexec_fn=lambda: _child_setup(spec.core))
+            start_new_session=True, preexec_fn=lambda: _child_setup(spec.core))
         try:
             self._await_pong(30.0)
             self.start_seconds = time.perf_counter() - started
@@ -362,14 +362,23 @@ class Running:
                 return
             before = now
 
+    def _signal_group(self, number: int) -> bool:
+        """Signals the child and what it started; False when none of them lives."""
+        try:
+            os.killpg(self.proc.pid, number)
+            return True
+        except (ProcessLookupError, PermissionError):
+            return False
+
     def stop(self) -> None:
-        if self.proc.poll() is None:
-            self.proc.terminate()
-            try:
-                self.proc.wait(5)
-            except subprocess.TimeoutExpired:
-                self.proc.kill()
-                self.proc.wait()
+        """Ends the server and whatever a wrapper script started; waits for it."""
+        self._signal_group(signal.SIGTERM)
+        deadline = time.monotonic() + 5
+        while self._signal_group(0) and time.monotonic() < deadline:
+            self.proc.poll()                            # reaps the child: a zombie counts as one of its group
+            time.sleep(0.005)
+        self._signal_group(signal.SIGKILL)
+        self.proc.wait()
         self.log.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 

