@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 if __package__ in (None, ""):
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -28,7 +29,7 @@ def require() -> None:
     try:
         import matplotlib                               # noqa: F401
     except ImportError:
-        raise BenchError("--png needs matplotlib: pip install matplotlib (or the extra redispy-server[bench])") from None
+        raise BenchError("--png needs matplotlib: pip install matplotlib (or redispy-server[bench])") from None
 
 
 def panels(result: dict) -> list[Panel]:
@@ -54,7 +55,7 @@ def panels(result: dict) -> list[Panel]:
         return title, list(names), {key: [cells[key][name] * factor if name in cells[key] else None
                                           for name, factor in names.values()] for key in keys}, False
 
-    start = ("start to PONG, ms", [""], {key: [median(cells[key]["start_ms"])] for key in keys}, False)
+    start: Panel = ("start to PONG, ms", [""], {key: [median(cells[key]["start_ms"])] for key in keys}, False)
     return [start, group("resident set at rest, MB", {"": ("idle_rss", 1 / 1024 / 1024)}),
             group(f"bytes per connection, {count} idle", {"resident set": ("conn_rss", 1),
                                                           "used_memory": ("conn_used", 1)}),
@@ -83,7 +84,7 @@ def as_multiples(panel: Panel, servers: list[dict]) -> Panel:
     return title, names, divided, True
 
 
-def draw_panel(axes: object, panel: Panel, servers: list[dict]) -> None:
+def draw_panel(axes: Any, panel: Panel, servers: list[dict]) -> None:
     """Grouped bars from zero; a line at 1 where they are multiples."""
     if panel[3]:
         panel = as_multiples(panel, servers)

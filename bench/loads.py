@@ -92,7 +92,8 @@ LOADS = [
     Load("append", "APPEND key:__rand_int__ x", (STRINGS,)),
     Load("getrange", "GETRANGE key:__rand_int__ 0 1", (STRINGS,), readonly=True, filled=True),
     Load("setbit", "SETBIT bits:__rand_int__ 7 1"),
-    Load("bitcount_64k", "BITCOUNT bits", (Fill("APPEND bits " + "7" * 64, 1024),), weight=10, readonly=True, filled=True),
+    Load("bitcount_64k", "BITCOUNT bits", (Fill("APPEND bits " + "7" * 64, 1024),), weight=10, readonly=True,
+         filled=True),
     Load("pfadd", "PFADD hll element:__rand_int__"),
     Load("pfcount", "PFCOUNT hll", (Fill("PFADD hll element:{i}", 10000),), readonly=True, filled=True),
     # lists

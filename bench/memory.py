@@ -84,12 +84,13 @@ def _spread_int(i: int) -> bytes:
 ANY_KEY: Callable[[int], bytes] = lambda i: b"*2\r\n$6\r\nEXISTS\r\n$3\r\nbig\r\n"
 
 SHAPES = {
-    "small-int": Shape("key, integer < 10000", "key", _strings(lambda i: b"%d" % (i % 10000), False), _touch_key),
-    "small-int-ttl": Shape("the same with TTL", "key", _strings(lambda i: b"%d" % (i % 10000), True), _touch_key),
-    "value-16": Shape("key, 16 bytes", "key", _strings(lambda i: VALUE_16, False), _touch_key),
-    "value-16-ttl": Shape("the same with TTL", "key", _strings(lambda i: VALUE_16, True), _touch_key),
-    "value-100": Shape("key, 100 bytes", "key", _strings(lambda i: VALUE_100, False), _touch_key),
-    "value-100-ttl": Shape("the same with TTL", "key", _strings(lambda i: VALUE_100, True), _touch_key),
+    "small-int": Shape("string, integer < 10000", "key",
+                       _strings(lambda i: b"%d" % (i % 10000), False), _touch_key),
+    "small-int-ttl": Shape("string, integer, with TTL", "key", _strings(lambda i: b"%d" % (i % 10000), True), _touch_key),
+    "value-16": Shape("string of 16 bytes", "key", _strings(lambda i: VALUE_16, False), _touch_key),
+    "value-16-ttl": Shape("string of 16 bytes, with TTL", "key", _strings(lambda i: VALUE_16, True), _touch_key),
+    "value-100": Shape("string of 100 bytes", "key", _strings(lambda i: VALUE_100, False), _touch_key),
+    "value-100-ttl": Shape("string of 100 bytes, with TTL", "key", _strings(lambda i: VALUE_100, True), _touch_key),
     "big-hash": Shape("one hash, fields of 18, values of 16 bytes", "field",
                       _big(b"HSET", b"big", lambda i: (b"field:%012d" % i, VALUE_16)),
                       _touch(b"HEXISTS", b"big", lambda i: b"field:%012d" % i)),
@@ -204,7 +205,8 @@ def markdown(result: dict) -> str:
     labels = {s["key"]: s["label"] for s in servers}
     parts = []
     for name, title in (("used", "used_memory"), ("rss", "resident set")):
-        rows, ratios = [], {s["key"]: [] for s in products}
+        rows: list[list[str]] = []
+        ratios: dict[str, list[float]] = {s["key"]: [] for s in products}
         for row in result["rows"]:
             least = best(row, name, servers)
             base = least[0] if least else None

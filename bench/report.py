@@ -56,7 +56,8 @@ def table(headings: list[str], rows: list[list[str]]) -> str:
     widths = [max(3, *(len(row[at]) for row in cells)) for at in range(len(headings))]
 
     def line(row: list[str]) -> str:
-        parts = [text.ljust(width) if at == 0 else text.rjust(width) for at, (text, width) in enumerate(zip(row, widths))]
+        first, *others = zip(row, widths)
+        parts = [first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)]
         return "| " + " | ".join(parts) + " |"
 
     rule = "|" + "|".join("-" * (width + 1) + ("-" if at == 0 else ":") for at, width in enumerate(widths)) + "|"

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from bench.memory import settle
-from bench.report import Progress, median, number, table, with_spread
+from bench.report import Progress, median, number, ratio, table, with_spread
 from bench.servers import BenchError, Conn, ReplyError, Running, Spec, encode
 
 SPARE_FILES = 300                                       # open files beside the connections, in client and server
@@ -167,14 +167,13 @@ def markdown(result: dict) -> str:
     def line(title: str, values: dict[str, float | None], texts: list[str]) -> list[str]:
         known = [value for s in servers if s["reference"] and (value := values[s["key"]])]
         base = min(known) if known else None
-        return [title, *texts, *["-" if not base or values[s["key"]] is None else f"{values[s['key']] / base:.2f}"
-                                 for s in products]]
+        return [title, *texts, *[ratio(values[s["key"]], base) for s in products]]
 
     rows = [line("start to PONG, ms", {key: median(cell["start_ms"]) for key, cell in cells.items()},
                  [with_spread(cells[s["key"]]["start_ms"]) for s in servers])]
     for name, title, factor in FIGURES:
         values = {key: cell[name] * factor if name in cell else None for key, cell in cells.items()}
-        texts = ["-" if values[s["key"]] is None else number(values[s["key"]]) for s in servers]
+        texts = ["-" if (value := values[s["key"]]) is None else number(value) for s in servers]
         rows.append(line(title, values, texts))
     parts = [f"## Start, and {row['connections']} idle connections (lower is better)\n",
              table(["figure", *labels.values(), *[f"{s['label']} / best" for s in products]], rows)]

@@ -1,7 +1,7 @@
 """Throughput mode: server CPU per request and requests per second, in alternating rounds.
 
-Called by versus.py. All servers run at once and are measured in turn (A, B, C, A, B, C ...), so that slow drifts of
-the machine meet all alike. One run: empty, set up, wait till the server rests, read its CPU clock, redis-benchmark,
+Called by versus.py. All servers run at once and are measured in turn (A, B, C, then B, C, A ...), so that slow drifts
+of the machine meet all alike. One run: empty, set up, wait till the server rests, read its CPU clock, redis-benchmark,
 read the clock again. The number of requests is a multiple of clients x depth, hence exactly what redis-benchmark sends.
 """
 from __future__ import annotations
@@ -17,6 +17,7 @@ import subprocess
 import threading
 import time
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from bench import loads as tables
 from bench.report import Progress, geometric_mean, median, table, with_spread
@@ -107,7 +108,7 @@ def run_units(load: tables.Load, port: int, depth: int, count: int, o: Options) 
         raise Unsupported(first[first.index(b"-"):][:80].decode(errors="replace"))
     size = (len(first) - len(b"$5\r\n~end~\r\n")) * depth
     selector, left = selectors.DefaultSelector(), count // depth
-    waiting = {}
+    waiting: dict[Any, int] = {}
     for _ in range(o.clients):
         sock = socket.create_connection(("127.0.0.1", port), 60)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -121,15 +122,15 @@ def run_units(load: tables.Load, port: int, depth: int, count: int, o: Options) 
                 waiting[sock], left, busy = size, left - 1, busy + 1
         while busy:
             for key, _ in selector.select(60) or _stalled(load):
-                sock = key.fileobj
-                data = sock.recv(1 << 18)
-                waiting[sock] -= len(data)
-                if not data or waiting[sock] < 0 or has_error(data):
+                peer: Any = key.fileobj
+                data = peer.recv(1 << 18)
+                waiting[peer] -= len(data)
+                if not data or waiting[peer] < 0 or has_error(data):
                     raise Unsupported(f"unlike the first reply: {data[:60]!r}")
-                if waiting[sock] == 0 and left:
-                    sock.sendall(batches[left % 200])
-                    waiting[sock], left = size, left - 1
-                elif waiting[sock] == 0:
+                if waiting[peer] == 0 and left:
+                    peer.sendall(batches[left % 200])
+                    waiting[peer], left = size, left - 1
+                elif waiting[peer] == 0:
                     busy -= 1
     finally:
         elapsed = time.perf_counter() - started
@@ -160,7 +161,8 @@ class Subscribers:
                 selector.register(conn.sock, selectors.EVENT_READ)
             while not self.stopping:
                 for key, _ in selector.select(0.2):
-                    if not key.fileobj.recv(1 << 20):
+                    peer: Any = key.fileobj
+                    if not peer.recv(1 << 20):
                         return
 
     def close(self) -> None:
@@ -204,7 +206,8 @@ class Throughput:
         count = request_count(wanted, depth, self.o.clients)
         cells = self.cells[load.name, depth] = {server.spec.key: Cell() for server in self.servers}
         for round_no in range(self.o.rounds):
-            for server in self.servers:
+            first = round_no % len(self.servers)        # another begins each round, so that no place has an advantage
+            for server in self.servers[first:] + self.servers[:first]:
                 cell = cells[server.spec.key]
                 self.progress.step(f"{load.name} P={depth} round {round_no + 1} {server.spec.label}")
                 if cell.refused:
@@ -306,8 +309,8 @@ def _summary(result: dict, products: list[dict]) -> list[str]:
         known = [(value, row) for value, row in ratios if value]
         for depth in sorted({row["depth"] for _, row in known}):
             values = [value for value, row in known if row["depth"] == depth]
-            lines.append(f"- {product['label']}, P={depth}: CPU per request is {geometric_mean(values):.2f} of the best "
-                         f"reference's (geometric mean of {len(values)}), better in {sum(v < 1 for v in values)}")
+            lines.append(f"- {product['label']}, P={depth}: CPU per request is {geometric_mean(values):.2f} of the "
+                         f"best reference's (geometric mean of {len(values)}), better in {sum(v < 1 for v in values)}")
         worst = sorted(known, key=lambda pair: -pair[0])[:5]
         if worst:
             lines.append("- furthest behind: " + ", ".join(

