@@ -86,7 +86,8 @@ ANY_KEY: Callable[[int], bytes] = lambda i: b"*2\r\n$6\r\nEXISTS\r\n$3\r\nbig\r\
 SHAPES = {
     "small-int": Shape("string, integer < 10000", "key",
                        _strings(lambda i: b"%d" % (i % 10000), False), _touch_key),
-    "small-int-ttl": Shape("string, integer, with TTL", "key", _strings(lambda i: b"%d" % (i % 10000), True), _touch_key),
+    "small-int-ttl": Shape("string, integer, with TTL", "key",
+                           _strings(lambda i: b"%d" % (i % 10000), True), _touch_key),
     "value-16": Shape("string of 16 bytes", "key", _strings(lambda i: VALUE_16, False), _touch_key),
     "value-16-ttl": Shape("string of 16 bytes, with TTL", "key", _strings(lambda i: VALUE_16, True), _touch_key),
     "value-100": Shape("string of 100 bytes", "key", _strings(lambda i: VALUE_100, False), _touch_key),
