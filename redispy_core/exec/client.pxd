@@ -31,6 +31,8 @@ cdef enum ClientFlag:
     CL_TRACKING = 1 << 20
     CL_PAUSED = 1 << 21            # CLIENT PAUSE holds its command back
     CL_PUSHING = 1 << 22           # an out-of-band message is being written
+    CL_ATTENTION = 1 << 23         # stands in the list of clients that the server must look at
+    CL_WRITE_WATCHED = 1 << 24     # the server's selector watches for writability
 
 cdef enum Gate:                    # states that may refuse a command; checked in this order
     G_NOAUTH = 1 << 0
@@ -83,6 +85,7 @@ cdef struct Client:
     Client* prev                   # list of all clients
     Client* next
     Client* next_pending           # list of clients with output
+    Client* next_attention
     void* multi                    # queued commands and watched keys (exec/multi)
     void* blocked                  # what it waits for (exec/blocked)
     void* pubsub                   # subscriptions (exec/pubsub)
@@ -97,6 +100,7 @@ cdef struct Clients:               # all clients of an engine
     size_t count
     uint64_t next_id
     Client* pending                # with output to send
+    Client* attention              # to be closed, or to be watched for writability (or no longer)
     Mem* mem
     BlockPool* pool
 
@@ -121,5 +125,7 @@ cdef Client* client_by_fd(Clients* t, int fd) noexcept nogil                    
 cdef Client* client_by_id(Clients* t, uint64_t id) noexcept nogil                # O(clients)
 cdef void client_reset_query(Mem* m, Client* c) noexcept nogil                   # drops unread input
 cdef void client_pending(Clients* t, Client* c) noexcept nogil                   # it has output: send it this turn; O(1)
+cdef void client_attention(Clients* t, Client* c) noexcept nogil                 # the server must look at it before it sleeps; O(1)
+cdef void client_close(Clients* t, Client* c) noexcept nogil                     # closed at the end of this turn
 cdef size_t client_memory(const Client* c) noexcept nogil
 cdef void sds_assign(Mem* m, Sds** slot, Slice text) noexcept nogil              # empty text: NULL

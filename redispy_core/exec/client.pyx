@@ -67,9 +67,19 @@ cdef void unlist_pending(Clients* t, Client* c) noexcept nogil:
         slot[0] = c.next_pending
 
 
+cdef void unlist_attention(Clients* t, Client* c) noexcept nogil:
+    cdef Client** slot = &t.attention
+    while slot[0] != NULL and slot[0] != c:
+        slot = &slot[0].next_attention
+    if slot[0] == c:
+        slot[0] = c.next_attention
+
+
 cdef void client_free(Clients* t, Client* c) noexcept nogil:
     if c.flags & CL_PENDING_WRITE:
         unlist_pending(t, c)
+    if c.flags & CL_ATTENTION:
+        unlist_attention(t, c)
     if c.fd >= 0:
         t.by_fd[c.fd] = NULL
     if c.prev != NULL:
@@ -112,6 +122,18 @@ cdef void client_pending(Clients* t, Client* c) noexcept nogil:
         c.flags |= CL_PENDING_WRITE
         c.next_pending = t.pending
         t.pending = c
+
+
+cdef void client_attention(Clients* t, Client* c) noexcept nogil:
+    if not c.flags & (CL_ATTENTION | CL_FAKE):
+        c.flags |= CL_ATTENTION
+        c.next_attention = t.attention
+        t.attention = c
+
+
+cdef void client_close(Clients* t, Client* c) noexcept nogil:
+    c.flags |= CL_CLOSE_ASAP
+    client_attention(t, c)
 
 
 cdef size_t client_memory(const Client* c) noexcept nogil:

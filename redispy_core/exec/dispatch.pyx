@@ -22,7 +22,7 @@ from ..proto.parser cimport (PARSED_COMMAND, PARSED_ERROR, PARSED_MORE, Parsed, 
 from ..proto.reply cimport OutMark, out_bytes, out_mark, out_rollback, pool_clear, reply_error, reply_errorf
 from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI, CL_NO_TOUCH,
                       CL_PAUSED, CL_PRIMARY, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, Client, Ctx, G_NOAUTH,
-                      G_NO_MULTI, client_pending, client_reset_query, clients_free, clients_init)
+                      G_NO_MULTI, client_close, client_pending, client_reset_query, clients_free, clients_init)
 from .args cimport word_is
 from .registry cimport Command, Registry, registry_lookup, registry_top
 from .stats cimport stats_call, stats_error, stats_reset
@@ -242,7 +242,7 @@ cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil
         if unlikely(c.parser.argc == 0):
             continue
         if unlikely(may_be_http(c.parser.argv[0])) and is_http(c.parser.argv[0]):
-            c.flags |= CL_CLOSE_ASAP
+            client_close(&x.clients, c)
             return len
         run_command(x, c, c.parser.argv, c.parser.argc)
     return pos
@@ -310,12 +310,17 @@ cdef void feed_input(Exec* x, Client* c, char* buf, size_t len) noexcept nogil:
             c.q.len = len
         return
     run_and_keep(x, c, buf, len)
-    if c.out.first != NULL:
+    after_input(x, c)
+
+
+cdef inline void after_input(Exec* x, Client* c) noexcept nogil:
+    if likely(c.out.first != NULL):
         client_pending(&x.clients, c)
+    elif unlikely(c.flags & CL_CLOSE_AFTER_REPLY):
+        client_close(&x.clients, c)
 
 
 cdef void resume_input(Exec* x, Client* c) noexcept nogil:
     if c.q.len and not c.flags & STOP:
         run_and_keep(x, c, c.q.data, c.q.len)
-    if c.out.first != NULL:
-        client_pending(&x.clients, c)
+    after_input(x, c)

@@ -3,15 +3,15 @@
 Input goes to one buffer shared by all clients; what is not complete moves to the client's own. A long argument is read
 straight into the client's buffer. Output leaves by one send, or one writev when it stands in several blocks.
 """
-from libc.errno cimport EAGAIN, EINTR, EWOULDBLOCK, errno
+from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 from ..base.mem cimport mem_alloc, mem_realloc
 from ..base.rp cimport likely, unlikely
 from ..proto.parser cimport parser_rebase
 from ..proto.reply cimport Block, out_bytes, out_empty, out_memory, out_sent
-from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS,
-                      CL_WANT_WRITE, Client)
+from .client cimport (CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY, CL_PUBSUB,
+                      CL_REPLICA, CL_TLS, CL_WANT_WRITE, CL_WRITE_WATCHED, Client, client_attention, client_close)
 from .dispatch cimport LIMIT_NORMAL, LIMIT_PUBSUB, LIMIT_REPLICA, Exec, OutputLimit, feed_input
 
 cdef extern from "<sys/types.h>" nogil:
@@ -100,9 +100,9 @@ cdef void io_read(Exec* x, Client* c) noexcept nogil:
         room = c.q.cap - c.q.len
     n = recv(c.fd, buf, room, MSG_DONTWAIT)
     if unlikely(n <= 0):
-        if n < 0 and (errno == EAGAIN or errno == EWOULDBLOCK or errno == EINTR):
+        if n < 0 and (errno == EAGAIN or errno == EINTR):
             return
-        c.flags |= CL_CLOSE_ASAP
+        client_close(&x.clients, c)
         return
     note_input(x, c, n)
     if c.q.len == 0:
@@ -111,7 +111,7 @@ cdef void io_read(Exec* x, Client* c) noexcept nogil:
         c.q.len += n
         feed_input(x, c, c.q.data, c.q.len)
     if unlikely(c.q.len) and over_query_limit(x, c):
-        c.flags |= CL_CLOSE_ASAP
+        client_close(&x.clients, c)
 
 
 # ---------------------------------------------------------------- writing
@@ -155,6 +155,21 @@ cdef ssize_t send_some(Client* c) noexcept nogil:
     return send_blocks(c.fd, v, n)
 
 
+cdef inline void want_write(Exec* x, Client* c) noexcept nogil:
+    c.flags |= CL_WANT_WRITE
+    if not c.flags & CL_WRITE_WATCHED:
+        client_attention(&x.clients, c)
+
+
+cdef inline void all_sent(Exec* x, Client* c) noexcept nogil:
+    c.soft_limit_since_ms = 0
+    if unlikely(c.flags & CL_WANT_WRITE):
+        c.flags &= ~<uint64_t>CL_WANT_WRITE
+        client_attention(&x.clients, c)
+    if unlikely(c.flags & CL_CLOSE_AFTER_REPLY):
+        client_close(&x.clients, c)
+
+
 cdef void io_write(Exec* x, Client* c) noexcept nogil:
     cdef ssize_t n
     cdef size_t total = 0
@@ -166,19 +181,19 @@ cdef void io_write(Exec* x, Client* c) noexcept nogil:
         if unlikely(n < 0):
             if errno == EINTR:
                 continue
-            c.flags |= CL_WANT_WRITE if errno == EAGAIN or errno == EWOULDBLOCK else CL_CLOSE_ASAP
+            if errno == EAGAIN:
+                want_write(x, c)
+            else:
+                client_close(&x.clients, c)
             return
         out_sent(&c.out, n)
         c.net_out += n
         x.stats.net_out += n
         total += n
         if total >= WRITE_TURN and not out_empty(&c.out):
-            c.flags |= CL_WANT_WRITE
+            want_write(x, c)
             return
-    c.flags &= ~<uint64_t>CL_WANT_WRITE
-    c.soft_limit_since_ms = 0
-    if c.flags & CL_CLOSE_AFTER_REPLY:
-        c.flags |= CL_CLOSE_ASAP
+    all_sent(x, c)
 
 
 cdef void io_flush(Exec* x) noexcept nogil:
@@ -191,4 +206,4 @@ cdef void io_flush(Exec* x) noexcept nogil:
             io_write(x, c)
         if unlikely(not out_empty(&c.out)) and over_output_limit(x, c):
             x.stats.output_limit_closed += 1
-            c.flags |= CL_CLOSE_ASAP
+            client_close(&x.clients, c)

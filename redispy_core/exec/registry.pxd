@@ -71,6 +71,8 @@ cdef class Registry:
     cdef dict ids                  # full name -> id
     cdef list alive                # bytes and callables that Commands point to
     cdef Command* add(self, row, name=*) except NULL
+    cdef set_keys(self, Command* c, row)
+    cdef adopt(self, Command* parent, Command* c)
     cdef int insert(self, Command* c) except -1
     cdef Command* by_name(self, str name) except? NULL
     cpdef bind_py(self, str name, callable)

@@ -175,7 +175,7 @@ cdef class Registry:
         c.flags = row.flags
         c.acl = row.acl
         c.gates = gates_of(full, row.flags)
-        self.set_keys(c.id, c, row)
+        self.set_keys(c, row)
         c.parent = parent
         self.all[self.count] = c
         self.count += 1
@@ -186,7 +186,7 @@ cdef class Registry:
             self.insert(c)
         return c
 
-    cdef set_keys(self, int id, Command* c, row):
+    cdef set_keys(self, Command* c, row):
         """first/last/step from the first key spec when that is an index and a range, as COMMAND INFO reports them."""
         if row.keys and row.keys[0].begin == "index" and row.keys[0].find == "range":
             spec = row.keys[0]

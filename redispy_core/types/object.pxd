@@ -47,7 +47,12 @@ cdef enum:
     F_INLINE = 8                # string bytes behind the key; length before it
     F_VLEN16 = 16               # that length has 2 bytes, else 1
 
-ctypedef void (*robj_free_fn)(Mem* m, Robj* o) noexcept nogil
+cdef struct TypeOps:                                             # what each collection's room tells of its payload
+    void (*free)(Mem* m, Robj* o) noexcept nogil                 # the payload, not the block
+    void* (*dup)(Mem* m, const Robj* o) noexcept nogil           # a copy of the payload
+    size_t (*memory)(const Robj* o, size_t samples) noexcept nogil   # bytes of the payload; samples elements looked at, 0: all
+    size_t (*length)(const Robj* o) noexcept nogil               # elements
+    size_t (*effort)(const Robj* o) noexcept nogil               # about how many blocks free() frees
 
 cdef inline ObjType robj_type(const Robj* o) noexcept nogil:
     return <ObjType>(o.type_enc & 15)
@@ -102,7 +107,11 @@ cdef Robj* robj_rekey(Mem* m, Robj* o, Slice key, int64_t when_ms) noexcept nogi
 cdef Robj* robj_set_expire(Mem* m, Robj* o, int64_t when_ms) noexcept nogil            # NO_EXPIRE removes; may move
 cdef Robj* robj_editable(Mem* m, Robj* o) noexcept nogil                               # string -> raw in an Sds (robj_ptr); may move
 cdef Robj* robj_shared_string(Mem* m, Slice key, Sds* s, int64_t when_ms) noexcept nogil   # raw string that takes s
-cdef void robj_on_free(ObjType type, robj_free_fn fn) noexcept                          # each type's room registers how its payload is freed
+cdef void robj_register(ObjType type, const TypeOps* ops) noexcept                      # at import of the type's room; ops lives for ever
+cdef Robj* robj_dup(Mem* m, const Robj* o, Slice key, int64_t when_ms) noexcept nogil  # a copy under another key
+cdef size_t robj_memory(const Robj* o, size_t samples) noexcept nogil                  # bytes of block and payload (MEMORY USAGE)
+cdef size_t robj_length(const Robj* o) noexcept nogil                                  # elements; bytes of a string
+cdef size_t robj_effort(const Robj* o) noexcept nogil                                  # blocks to free
 cdef void robj_free(Mem* m, Robj* o) noexcept nogil                                    # block and payload
 cdef const char* enc_name(Encoding enc) noexcept nogil
 cdef const char* type_name(ObjType type) noexcept nogil

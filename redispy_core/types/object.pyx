@@ -18,11 +18,11 @@ from ..base.num cimport num_digits10, num_parse_i64, num_print_i64
 from ..base.sds cimport SDS_HEADER, Sds, Slice, sds_free, sds_new, sds_try_new
 from ..structs.dict cimport DictType
 
-cdef robj_free_fn[16] free_payload_of
+cdef const TypeOps* ops_of[16]
 
 
-cdef void robj_on_free(ObjType type, robj_free_fn fn) noexcept:
-    free_payload_of[<int>type] = fn
+cdef void robj_register(ObjType type, const TypeOps* ops) noexcept:
+    ops_of[<int>type] = ops
 
 
 # ---------------------------------------------------------------- reading
@@ -247,17 +247,54 @@ cdef Robj* robj_editable(Mem* m, Robj* o) noexcept nogil:
     return fresh
 
 
-# ---------------------------------------------------------------- freeing
+# ---------------------------------------------------------------- by type
+
+cdef inline bint has_sds(const Robj* o) noexcept nogil:
+    return robj_enc(o) == ENC_RAW and not o.flags & F_INLINE
+
+
+cdef Robj* robj_dup(Mem* m, const Robj* o, Slice key, int64_t when_ms) noexcept nogil:
+    cdef size_t n
+    cdef const char* s
+    cdef int64_t word
+    cdef Robj* fresh
+    if o.flags & F_INLINE:
+        s = robj_bytes(o, NULL, &n)
+        fresh = inline_string(m, key, s, n, robj_enc(o), when_ms)
+    else:
+        if robj_type(o) != OBJ_STRING:
+            word = <int64_t>ops_of[<int>robj_type(o)].dup(m, o)
+        elif has_sds(o):
+            word = <int64_t>sds_new(m, (<Sds*>robj_ptr(o)).data, (<Sds*>robj_ptr(o)).len)
+        else:
+            word = robj_word(o)
+        fresh = with_word(m, key, robj_type(o), robj_enc(o), word, when_ms)
+    rp_assert(fresh != NULL)
+    robj_set_lru(fresh, robj_lru(o))
+    return fresh
+
+
+cdef size_t robj_memory(const Robj* o, size_t samples) noexcept nogil:
+    cdef size_t n = mem_usable(o)
+    if robj_type(o) != OBJ_STRING:
+        return n + ops_of[<int>robj_type(o)].memory(o, samples)
+    return n + mem_usable(robj_ptr(o)) if has_sds(o) else n
+
+
+cdef size_t robj_length(const Robj* o) noexcept nogil:
+    return robj_strlen(o) if robj_type(o) == OBJ_STRING else ops_of[<int>robj_type(o)].length(o)
+
+
+cdef size_t robj_effort(const Robj* o) noexcept nogil:
+    return 1 if robj_type(o) == OBJ_STRING else ops_of[<int>robj_type(o)].effort(o)
+
 
 cdef void robj_free(Mem* m, Robj* o) noexcept nogil:
-    cdef robj_free_fn fn
     if robj_type(o) == OBJ_STRING:
-        if robj_enc(o) == ENC_RAW and not o.flags & F_INLINE:
+        if has_sds(o):
             sds_free(m, <Sds*>robj_ptr(o))
     else:
-        fn = free_payload_of[<int>robj_type(o)]
-        rp_assert(fn != NULL)
-        fn(m, o)
+        ops_of[<int>robj_type(o)].free(m, o)
     mem_free(m, o)
 
 

@@ -1,0 +1,23 @@
+# The engine: memory, environment, keyspace, commands and clients of one server, without sockets.
+from .base.env cimport Env
+from .base.mem cimport Mem
+from .exec.client cimport Client
+from .exec.dispatch cimport Exec
+from .exec.registry cimport Registry
+from .keyspace.db cimport Keyspace
+
+cdef class Engine:
+    cdef Mem mem
+    cdef Env env
+    cdef Keyspace ks
+    cdef Exec x
+    cdef readonly Registry registry
+    cdef Client* own                # runs Engine.call
+    cdef public object log          # callable(level, text) or None
+    cdef readonly object hooks      # what the server hangs in: name -> callable
+    cdef unsigned long thread       # owner thread
+    cdef readonly size_t startup_memory
+    cdef object __weakref__
+    cdef forget(self, Client* c)
+    cdef rehash_idle(self)
+    cdef check_clients(self)

@@ -1,0 +1,391 @@
+"""Engine: a whole server but for its sockets (sans-IO): bytes in, bytes out, deadlines.
+
+It owns the allocator's count, the environment (clock, seeds, settings), the keyspace, the commands and the clients. The
+server's loop calls serve() with what the selector reports, before_sleep() and attend() before it sleeps, and cron() hz
+times a second; tests and embedders use call() and feed(). One thread owns an engine.
+"""
+import os
+import sys
+import threading
+import traceback
+
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy, strlen
+from .base.env cimport (Env, env_advance_us, env_calibrate, env_freeze_now, env_init, env_knob, env_mono_ns,
+                        env_mono_us, env_seed, env_ticks_ns)
+from .base.mem cimport (Mem, mem_alloc, mem_allocator_name, mem_free, mem_init, mem_purge, mem_realloc,
+                        mem_sample_peak)
+from .base.rp cimport RP_TICKS_NAME, likely, rp_ticks, unlikely
+from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
+from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
+                           CL_MULTI, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
+                           CL_WRITE_WATCHED, Client, Ctx, G_NOAUTH, client_by_fd, client_by_id, client_close,
+                           client_free, client_memory, client_new, client_pending)
+from .exec.dispatch cimport Exec, exec_free, exec_init, feed_input, resume_input, run_command
+from .exec.io cimport io_flush, io_read, io_write
+from .exec.registry cimport Command, Registry
+from .exec.stats cimport stats_reset
+from .keyspace.db cimport Db, Keyspace, ks_free, ks_free_slice, ks_init
+from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, expire_cycle
+from .proto.errors cimport E_PYTHON
+from .proto.reply cimport Block, out_bytes, out_clear, out_empty, out_sent, reply_errorf, reply_object
+from .structs.dict cimport (RESIZE_ALLOW, RESIZE_AVOID, ResizePolicy, dict_bytes, dict_rehash_step, dict_rehashing,
+                            dict_shrink, dict_slots)
+
+from .commands import LOADED as _command_files     # importing them binds the compiled bodies
+from .proto.decode import decode
+from .proto.replies import Error
+
+__all__ = ["Engine", "Call", "ReplyError", "NO_REPLY"]
+
+ReplyError = Error
+
+NO_REPLY = object()             # a Python body returns it when it answers later, or not at all
+
+EPOLLIN, EPOLLOUT = 1, 4
+REHASH_US = 1000                # spent on idle rehashing a cron call, as activerehashing allows
+FREE_US = 2000                  # spent on freeing flushed databases a cron call
+CRON_CLIENTS = 16               # at least that many clients are looked at a cron call
+
+
+cdef int run_python(Ctx* x, Command* cmd) noexcept nogil:
+    with gil:
+        run_python_body(x, cmd)
+    return 0
+
+
+cdef run_python_body(Ctx* x, Command* cmd):
+    """Runs a Python body; whatever it raises becomes an error reply, never more."""
+    cdef Engine engine = <Engine>(<Exec*>x.exec).engine
+    cdef bytes text
+    first = 2 if cmd.parent != NULL else 1
+    call = Call(engine, x.client.id, x.db.id, (<bytes>cmd.name).decode())
+    args = [x.argv[i].ptr[:x.argv[i].len] for i in range(first, x.argc)]
+    try:
+        result = (<object>cmd.py)(call, *args)
+        if result is not NO_REPLY:
+            reply_object(x.out, result)
+    except Error as e:
+        reply_object(x.out, e)
+    except Exception as e:
+        engine.report(f"Exception in command '{call.name}': {traceback.format_exc()}")
+        text = f"{type(e).__name__}: {e}".encode()
+        reply_errorf(x.out, E_PYTHON, slice_of(cmd.name, cmd.name_len), slice_of(text, len(text)))
+
+
+class Call:
+    """What a command written in Python is given: who calls, and the engine to act on."""
+
+    __slots__ = ("engine", "client_id", "db", "name")
+
+    def __init__(self, engine, client_id, db, name):
+        self.engine = engine
+        self.client_id = client_id
+        self.db = db
+        self.name = name
+
+    def call(self, *argv):
+        """Runs another command in the caller's database; its reply, or ReplyError."""
+        return self.engine.call_in(self.db, *argv)
+
+    def get(self, key):
+        """The string at key, or None."""
+        return self.call(b"GET", key)
+
+
+cdef class Engine:
+    """One server's memory, keyspace, commands and clients."""
+
+    def __cinit__(self, int databases=16):
+        mem_init(&self.mem)
+        env_init(&self.env)
+        self.env.knobs.databases = databases
+        ks_init(&self.ks, &self.mem, &self.env, databases)
+        self.registry = Registry()
+        exec_init(&self.x, &self.mem, &self.env, &self.ks, self.registry)
+        self.x.engine = <void*>self
+        self.x.run_python = run_python
+        self.own = client_new(&self.x.clients, -1, CL_FAKE, &self.ks.dbs[0], self.env.now_ms)
+        self.own.out.on_error = NULL
+        self.own.authenticated = True
+        self.hooks = {}
+        self.thread = threading.get_ident()
+        self.startup_memory = self.mem.used
+
+    def __dealloc__(self):
+        exec_free(&self.x)
+        ks_free(&self.ks)
+
+    def report(self, text):
+        """Hands a warning to the server's log, or to stderr."""
+        if self.log is not None:
+            self.log("warning", text)
+        else:
+            print(text, file=sys.stderr)
+
+    # ------------------------------------------------------------ clients
+
+    def accept(self, int fd, bint unix=False, bint tls=False):
+        """Takes a connected non-blocking socket; the client's id."""
+        cdef uint64_t flags = (CL_UNIX if unix else 0) | (CL_TLS if tls else 0)
+        cdef Client* c = client_new(&self.x.clients, fd, flags, &self.ks.dbs[0], self.env.now_ms)
+        c.out.on_error = self.own.out.on_error
+        wire_client(&self.x, c)
+        self.x.stats.connections += 1
+        return c.id
+
+    def serve(self, list events):
+        """One turn's ready descriptors [(fd, mask)]: reads, runs, gathers replies. Those that are no client's, back."""
+        cdef int fd, mask
+        cdef Client* c
+        cdef uint64_t began = rp_ticks()
+        others = []
+        env_freeze_now(&self.env)
+        for fd, mask in events:
+            c = client_by_fd(&self.x.clients, fd)
+            if c == NULL or c.flags & CL_TLS:
+                others.append((fd, mask))
+                continue
+            if mask & ~EPOLLOUT:
+                io_read(&self.x, c)
+            if unlikely(mask & EPOLLOUT):
+                io_write(&self.x, c)
+        self.x.stats.cycles += 1
+        self.x.stats.cycle_ns += env_ticks_ns(&self.env, rp_ticks() - began)
+        return others
+
+    def before_sleep(self):
+        """Fast expiry and all pending replies; True if attend() has something to do."""
+        expire_cycle(&self.x.expire, &self.ks, CYCLE_FAST)
+        io_flush(&self.x)
+        return self.x.clients.attention != NULL
+
+    def attend(self):
+        """[(fd, action)]: clients that the server must close (0), watch for writing (1) or no longer (2). Closed
+        clients are gone from the engine when this returns."""
+        cdef Client* c
+        actions = []
+        while self.x.clients.attention != NULL:
+            c = self.x.clients.attention
+            self.x.clients.attention = c.next_attention
+            c.flags &= ~<uint64_t>CL_ATTENTION
+            if c.flags & CL_CLOSE_ASAP:
+                actions.append((c.fd, 0))
+                self.forget(c)
+            elif c.flags & CL_WANT_WRITE and not c.flags & CL_WRITE_WATCHED:
+                c.flags |= CL_WRITE_WATCHED
+                actions.append((c.fd, 1))
+            elif c.flags & CL_WRITE_WATCHED and not c.flags & CL_WANT_WRITE:
+                c.flags &= ~<uint64_t>CL_WRITE_WATCHED
+                actions.append((c.fd, 2))
+        return actions
+
+    cdef forget(self, Client* c):
+        hook = self.hooks.get("client_closed")
+        if hook is not None:
+            hook(c.id, c.fd)
+        client_free(&self.x.clients, c)
+
+    def feed(self, uint64_t client_id, bytes data):
+        """Bytes of a client whose socket the server reads itself (TLS), or of a test's client."""
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        cdef char* copy
+        if c == NULL:
+            raise KeyError(client_id)
+        env_freeze_now(&self.env)
+        self.x.stats.net_in += len(data)
+        c.net_in += len(data)
+        if c.q.len == 0:
+            copy = <char*>mem_alloc(&self.mem, len(data) + 1)
+            memcpy(copy, <const char*>data, len(data))
+            feed_input(&self.x, c, copy, len(data))
+            mem_free(&self.mem, copy)
+            return
+        append_input(&self.mem, c, data, len(data))
+        feed_input(&self.x, c, c.q.data, c.q.len)
+
+    def take_output(self, uint64_t client_id):
+        """The client's pending replies as bytes; they are gone from the engine then."""
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        if c == NULL:
+            raise KeyError(client_id)
+        text = gather_output(c)
+        out_clear(&c.out)
+        c.net_out += len(text)
+        self.x.stats.net_out += len(text)
+        return text
+
+    def close(self, uint64_t client_id):
+        """Lets attend() close a client."""
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        if c != NULL:
+            client_close(&self.x.clients, c)
+
+    # ------------------------------------------------------------ calls in process
+
+    def call(self, *argv):
+        """Runs a command in database 0 of this process; the decoded reply (RESP3). Raises ReplyError."""
+        return self.call_in(0, *argv)
+
+    def call_in(self, int db, *argv, int resp=3):
+        """call() in another database or protocol."""
+        texts = [a if isinstance(a, bytes) else str(a).encode() for a in argv]
+        value = decode(self.run_raw(db, resp, texts))
+        if isinstance(value, Error):
+            raise value
+        return value
+
+    def run_raw(self, int db, int resp, list texts):
+        """The raw reply of a command given as a list of bytes."""
+        cdef Client* c = client_new(&self.x.clients, -1, CL_FAKE, &self.ks.dbs[db], self.env.now_ms)
+        cdef Slice* argv = <Slice*>mem_alloc(&self.mem, len(texts) * sizeof(Slice) + 1)
+        cdef bytes t
+        c.authenticated = True
+        c.out.resp = resp
+        for i, t in enumerate(texts):
+            argv[i] = slice_of(t, len(t))
+        if self.x.depth == 0:
+            env_freeze_now(&self.env)
+        run_command(&self.x, c, argv, <int>len(texts))
+        reply = gather_output(c)
+        mem_free(&self.mem, argv)
+        client_free(&self.x.clients, c)
+        return reply
+
+    # ------------------------------------------------------------ time
+
+    def cron(self):
+        """Housekeeping, `hz` times a second: expiry, rehashing, freeing, clients."""
+        env_calibrate(&self.env)
+        env_freeze_now(&self.env)
+        mem_sample_peak(&self.mem)
+        expire_cycle(&self.x.expire, &self.ks, CYCLE_SLOW)
+        self.rehash_idle()
+        free_corpses(&self.ks, FREE_US)
+        self.check_clients()
+
+    cdef rehash_idle(self):
+        cdef int i
+        cdef Db* db
+        cdef int64_t end = env_mono_us(&self.env) + REHASH_US
+        for i in range(self.ks.ndbs):
+            db = &self.ks.dbs[i]
+            dict_shrink(&self.mem, &db.keys)
+            dict_shrink(&self.mem, &db.expires)
+            if self.env.knobs.activerehashing and env_mono_us(&self.env) < end:
+                rehash_for(&self.mem, db, end, &self.env)
+
+    cdef check_clients(self):
+        """Idle time limit; a hundredth of a second's share of the clients would do, but the list is cheap to walk."""
+        cdef Client* c = self.x.clients.first
+        cdef int64_t limit = self.env.knobs.timeout * 1000
+        while c != NULL:
+            if limit and self.env.now_ms - c.active_ms > limit and not c.flags & (CL_FAKE | CL_BLOCKED | CL_PUBSUB |
+                                                                                  CL_REPLICA | CL_PRIMARY):
+                client_close(&self.x.clients, c)
+            c = c.next
+
+    def freeze(self, int64_t now_ms, uint64_t seed=1):
+        """Tests: the clock stands at now_ms until advance(); numbers come from the seed."""
+        self.env.frozen = True
+        env_advance_us(&self.env, now_ms * 1000 - self.env.now_us)
+        env_seed(&self.env, seed)
+
+    def advance(self, int64_t ms):
+        """Tests: moves the frozen clock."""
+        env_advance_us(&self.env, ms * 1000)
+
+    @property
+    def now_ms(self):
+        """The wall clock of this turn in milliseconds."""
+        return self.env.now_ms
+
+    # ------------------------------------------------------------ settings
+
+    def set_knob(self, str name, int64_t value):
+        """Sets what compiled code knows of a setting; False if it does not know it."""
+        text = name.replace("-", "_").encode()
+        cdef int64_t* slot = env_knob(&self.env, text)
+        if slot == NULL:
+            return False
+        slot[0] = value
+        if name == "slowlog-log-slower-than":
+            self.x.slow_ns = INT64_MAX if value < 0 or self.x.slow == NULL else value * 1000
+        return True
+
+    def knob(self, str name):
+        """The number behind a setting."""
+        text = name.replace("-", "_").encode()
+        cdef int64_t* slot = env_knob(&self.env, text)
+        if slot == NULL:
+            raise KeyError(name)
+        return slot[0]
+
+    def set_password(self, password):
+        """requirepass: the default user's password; None or empty: none is needed."""
+        cdef bytes text = password or b""
+        sds_free(&self.mem, self.x.password)
+        self.x.password = sds_new(&self.mem, text, len(text)) if text else NULL
+
+    def set_output_limit(self, int limit_class, size_t hard, size_t soft, int64_t soft_seconds):
+        """client-output-buffer-limit of class 0 normal, 1 replica, 2 pubsub."""
+        self.x.limits[limit_class].hard = hard
+        self.x.limits[limit_class].soft = soft
+        self.x.limits[limit_class].soft_ms = soft_seconds * 1000
+
+    def bind(self, str name, body):
+        """Gives a row of the command table a Python body: body(call, *args) -> reply."""
+        self.registry.bind_py(name, body)
+
+    def set_resize_avoid(self, bint avoid):
+        """While a child process shares our memory, dicts grow only when far overfull."""
+        for i in range(self.ks.ndbs):
+            self.ks.dbs[i].keys.policy = RESIZE_AVOID if avoid else RESIZE_ALLOW
+            self.ks.dbs[i].expires.policy = RESIZE_AVOID if avoid else RESIZE_ALLOW
+
+
+# ---------------------------------------------------------------- helpers without self
+
+cdef void wire_client(Exec* x, Client* c) noexcept nogil:
+    from_password(x, c)
+
+
+cdef void from_password(Exec* x, Client* c) noexcept nogil:
+    c.authenticated = x.password == NULL
+    if not c.authenticated:
+        c.gates |= G_NOAUTH
+
+
+cdef bytes gather_output(Client* c):
+    cdef Block* b = c.out.first
+    cdef size_t n
+    parts = []
+    while b != NULL:
+        n = <size_t>(c.out.pos - b.data) if b == c.out.last else b.used
+        parts.append(b.data[:n])
+        b = b.next
+    return b"".join(parts)[c.out.sent:]
+
+
+cdef void append_input(Mem* m, Client* c, const char* s, size_t n) noexcept nogil:
+    from_old = c.q.data
+    if c.q.cap - c.q.len < n:
+        c.q.cap = c.q.len + n
+        c.q.data = <char*>mem_realloc(m, c.q.data, c.q.cap)
+    memcpy(c.q.data + c.q.len, s, n)
+    c.q.len += n
+
+
+cdef void free_corpses(Keyspace* ks, int64_t budget_us) noexcept nogil:
+    cdef int64_t end
+    if ks.corpses == NULL:
+        return
+    end = env_mono_us(ks.env) + budget_us
+    while not ks_free_slice(ks, 64) and env_mono_us(ks.env) < end:
+        pass
+
+
+cdef void rehash_for(Mem* m, Db* db, int64_t end, Env* env) noexcept nogil:
+    while (dict_rehashing(&db.keys) or dict_rehashing(&db.expires)) and env_mono_us(env) < end:
+        dict_rehash_step(m, &db.keys, 16)
+        dict_rehash_step(m, &db.expires, 16)
