@@ -297,7 +297,8 @@ cdef int bits_add_signed(int64_t value, int64_t incr, int width, BitOverflow pol
     elif total > top:
         way = 1
     elif total < bottom:
-        way = -1
+        # compat: a value to set whose distance from the top is more than 63 bits counts as an overflow upwards.
+        way = 1 if value < top - 9223372036854775807LL else -1
     if way == 0:
         out[0] = total
     elif policy == BITFIELD_WRAP:

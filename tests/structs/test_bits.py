@@ -150,6 +150,8 @@ def test_field_arithmetic(width, draw, policy, signed):
     (False, 257, 8, "WRAP", (1, 1)), (False, 257, 8, "SAT", (1, 255)), (False, -1, 8, "WRAP", (1, 255)),
     (False, -1, 8, "SAT", (1, 255)), (False, -1, 8, "FAIL", (1, None)), (True, 128, 8, "WRAP", (1, -128)),
     (True, 128, 8, "SAT", (1, 127)), (True, -129, 8, "WRAP", (-1, 127)), (True, -129, 8, "SAT", (-1, -128)),
-    (True, -1, 1, "WRAP", (0, -1)), (True, 1, 1, "SAT", (1, 0))])
+    (True, -2 ** 63, 8, "SAT", (1, 127)), (True, 127 - 2 ** 63, 8, "SAT", (1, 127)),
+    (True, 128 - 2 ** 63, 8, "SAT", (-1, -128)),
+    (True, -2 ** 63, 64, "SAT", (0, -2 ** 63)), (True, -1, 1, "WRAP", (0, -1)), (True, 1, 1, "SAT", (1, 0))])
 def test_setting_a_value_that_does_not_fit(signed, value, width, policy, want):
     assert bits.field_add(signed, value, 0, width, policy) == want
