@@ -31,7 +31,7 @@ cdef bint hll_merge(uint8_t* regs, const char* p, size_t n) noexcept nogil
 # Raise the registers of *s to regs; `dense`: make it dense first. Marks the cached count stale. False = corrupt.
 cdef bint hll_store(Mem* m, Sds** s, const uint8_t* regs, bint dense, size_t sparse_max) noexcept nogil
 
-cdef bint hll_count(const char* p, size_t n, uint64_t* out) noexcept nogil      # O(registers), cache unread; False = corrupt
+cdef bint hll_count(const char* p, size_t n, uint64_t* out) noexcept nogil  # O(registers); False = corrupt
 cdef uint64_t hll_count_registers(const uint8_t* regs) noexcept nogil           # O(registers) of one byte each
 cdef bint hll_cached(const char* p, uint64_t* out) noexcept nogil               # O(1); False = stale
 cdef void hll_cache(char* p, uint64_t count) noexcept nogil                     # O(1)

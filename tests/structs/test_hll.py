@@ -41,7 +41,8 @@ def test_four_elements_as_the_server_stores_them(memory):
 
 # Elements e0..e<n-1>: size, SHA-1 of the blob without the cached count, PFCOUNT. Seen on Redis 8.2.
 @pytest.mark.parametrize("n,size,digest,count", [
-    (10, 48, "205078079e14ca953e2c5345641a8b4a678041d8", 10), (300, 713, "417e532141527a0a03cf312f0d0f096a9c21e170", 302),
+    (10, 48, "205078079e14ca953e2c5345641a8b4a678041d8", 10),
+    (300, 713, "417e532141527a0a03cf312f0d0f096a9c21e170", 302),
     (1000, 1906, "f3ee858300d98882246470f931126e9ae7c73438", 1008),
     (1500, 2719, "f1d4a05d99a65c88bdc5ff4d58c1eb8e041a9ca5", 1509),
     (3000, 12304, "d458daea6bdf7152ed204a2a0b5871c2acd63231", 2979),
