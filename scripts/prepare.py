@@ -112,7 +112,7 @@ def install_packages(test):
     """pip installs what pyproject.toml names. A package of OPTIONAL may be missing for this machine."""
     wanted = requirements(test)
     stamp = VENV / f".redispy-packages{'-test' if test else ''}"
-    if read_stamp(stamp) == repr(wanted):
+    if read_stamp(stamp) == repr(wanted) or read_stamp(VENV / ".redispy-packages-test") == repr(requirements(test=True)):
         return
     say("installing packages: " + ", ".join(entry.split(";")[0].strip() for entry in wanted))
     pip = [venv_python(), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

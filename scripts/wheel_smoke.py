@@ -31,6 +31,7 @@ def check_modules():
                 count += 1
     shipped = {path.suffix for path in importlib.metadata.files("redispy-server")}
     assert {".pxd", ".h", ".so"} <= shipped, shipped
+    assert ".c" not in shipped, "generated C does not belong into the wheel"
     return count
 
 
