@@ -12,14 +12,20 @@ A file of cases (cases/*.txt) holds one command a line, quoted as in redis-cli (
 
 Marks: @unordered (elements in any order), @pairs (a flat or RESP3 map in any order), @approx (numbers, 2 % or 2,000
 apart), @shape (only the types), @any (the reply is read and forgotten), @resp2 / @resp3 (the line is for one protocol).
+Run as a program it compares two executables: differ.py OURS THEIRS [CASES.txt ...]; `-` is redispy.
+
 COMPARISON gives the same to commands whose answer cannot be equal twice. What the two servers are known to answer
 differently stands in known_differences.py.
 """
 import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.resp import Closed, Double, Error, Map, Set, Simple, describe
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support.resp import Closed, Error, Map, Simple, describe
 
 FOLDER = Path(__file__).resolve().parent / "cases"
 MARKS = {"unordered", "pairs", "approx", "shape", "any", "raw", "closed", "resp2", "resp3"}
@@ -272,3 +278,25 @@ def run(block, ours, theirs, protocol, known=lambda line, ours, theirs: None):
         for side in sides:
             side.close()
     return differences
+
+
+def main(arguments):
+    """differ.py OURS THEIRS [CASES.txt ...]: compares two server executables; `-` is redispy."""
+    from support.server import Server
+
+    if len(arguments) < 2:
+        sys.exit(main.__doc__)
+    blocks = [block for name in arguments[2:] for block in parse(Path(name).stem, Path(name).read_text())] or load()
+    commands = [None if name == "-" else [name] for name in arguments[:2]]
+    found = 0
+    with Server(command=commands[0]) as ours, Server(command=commands[1]) as theirs:
+        for block in blocks:
+            for protocol in (2, 3):
+                for difference in run(block, ours, theirs, protocol):
+                    found += 1
+                    print(f"{block.file}:{block.name} RESP{protocol} {difference}")
+    print(f"{found} differences in {sum(len(block.lines) for block in blocks)} lines")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -92,12 +92,15 @@ def test_comparisons(how, ours, theirs, same):
 
 
 def test_known_difference_still_checks_our_reply():
-    rows = [known_differences.Known("valkey", (9, 0), "GET .*", ":1", "because", protocol=3)]
+    rows = [known_differences.Known("valkey", (9, 0), "GET .*", ":2", ":1", "because"),
+            known_differences.Known("valkey", (9, 0), "GET .*", ":3", "$-1", "because")]
     line = differ.parse_line(1, "get x")
-    verdict = known_differences.judge(Reference("", "valkey", (9, 1)), 3, rows)
-    assert (verdict(line, 1, 2), verdict(line, 2, 2)) == (True, False)
-    for about, protocol in (("redis", (9, 1)), 3), (("valkey", (8, 1)), 3), (("valkey", (9, 1)), 2):
-        assert known_differences.judge(Reference("", *about), protocol, rows)(line, 1, 2) is None
+    verdict = known_differences.judge(Reference("", "valkey", (9, 1)), rows)
+    assert (verdict(line, 1, 2), verdict(line, 2, 2), verdict(line, 5, 5)) == (True, False, None)
+    assert (verdict(line, NULL, 3), verdict(line, NULL_BULK, 3), verdict(line, NULL_ARRAY, 3)) == (True, True, False)
+    assert verdict(differ.parse_line(1, "gets x"), 1, 2) is None
+    for about in ("redis", (9, 1)), ("valkey", (8, 1)):
+        assert known_differences.judge(Reference("", *about), rows)(line, 1, 2) is None
 
 
 def test_differ_finds_a_difference(reference):
