@@ -18,11 +18,12 @@ SKIPPED = {"build", "dist", "__pycache__"}
 
 def project_files():
     """Paths of the project's files, relative to ROOT."""
-    listing = subprocess.run(["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-                             capture_output=True, text=True)
-    if listing.returncode == 0:
-        return {name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file()}
-    return set(files_below(ROOT))
+    command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0")
+    except (OSError, subprocess.CalledProcessError):
+        return set(files_below(ROOT))
+    return {name for name in names if name and (ROOT / name).is_file()}
 
 
 def files_below(folder):
