@@ -1,8 +1,8 @@
 """A plain model of key extraction: what COMMAND GETKEYSANDFLAGS answers, from the rows alone.
 
-The specs decide, unless one of them is VARIABLE_FLAGS, unknown, or INCOMPLETE and found, or does not fit the
-arguments: then the row's keys_fn does. Specs of NOT_KEY are no keys. Serves tests as the oracle of the compiled extraction, and is itself
-compared with real servers in test_table.py.
+The specs decide, unless one of them is VARIABLE_FLAGS, unknown, or INCOMPLETE and found, or does not fit the arguments:
+then the row's keys_fn does. Specs of NOT_KEY are no keys. Serves tests as the oracle of the compiled extraction, and is
+itself compared with real servers in test_table.py.
 """
 
 from redispy_core.exec.table import ACCESS, DELETE, INCOMPLETE, NO_MANDATORY_KEYS, NOT_KEY, OW, RO, RW, UPDATE, \
