@@ -3,6 +3,7 @@
 # Positions are pointers to entries; every call that returns the block may have moved it, and all positions with it.
 # Text that is a canonical int64 is stored as an integer, whoever passes it in. Input must not point into the block.
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp
 from ..base.mem cimport Mem
 from ..base.rp cimport rp_load16le, rp_load32le, rp_load64le
 
@@ -28,6 +29,12 @@ cdef struct LpEnc:                 # a value whose encoding has been chosen (lp_
     int64_t v
     size_t body                    # bytes of encoding and data
     size_t size                    # body and backlen: what the entry takes
+
+cdef struct LpNeedle:              # a text to compare with many entries; s stays the caller's
+    const char* s
+    size_t len
+    int64_t v                      # its value, where it is a canonical integer
+    bint is_int
 
 ctypedef bint (*lp_entry_fn)(const uint8_t* p, size_t head_count, void* ctx) noexcept nogil
 
@@ -119,6 +126,15 @@ cdef inline const char* lp_get(const uint8_t* p, size_t* len, int64_t* v) noexce
     v[0] = lp_int(p)
     return NULL
 
+cdef inline bint lp_matches(const uint8_t* p, const LpNeedle* nd) noexcept nogil:   # O(n); is the entry this text?
+    cdef size_t n = 0
+    cdef int64_t v = 0
+    cdef const char* s = lp_get(p, &n, &v)
+    if s == NULL:
+        return nd.is_int and v == nd.v
+    return n == nd.len and memcmp(s, nd.s, n) == 0
+
+cdef void lp_needle(LpNeedle* nd, const char* s, size_t n) noexcept nogil       # prepares s for lp_matches
 cdef const char* lp_get_text(const uint8_t* p, char* buf24, size_t* len) noexcept nogil     # O(1); bytes of any entry; integers printed into buf24
 cdef size_t lp_length(uint8_t* lp) noexcept nogil                               # O(1); O(n) from 65535 entries (notes the count once it fits again)
 cdef uint8_t* lp_seek(uint8_t* lp, int64_t index) noexcept nogil                # O(n) from the nearer end; negative from the tail; NULL out of range

@@ -79,13 +79,17 @@ cdef inline bint text_to_int(const char* s, size_t n, int64_t* v) noexcept nogil
     return could_be_int(s, n) and num_parse_i64(s, n, v)
 
 
+cdef void lp_needle(LpNeedle* nd, const char* s, size_t n) noexcept nogil:
+    nd.s = s
+    nd.len = n
+    nd.v = 0
+    nd.is_int = text_to_int(s, n, &nd.v)
+
+
 cdef bint lp_compare(const uint8_t* p, const char* s, size_t n) noexcept nogil:
-    cdef size_t len = 0
-    cdef int64_t v = 0, w = 0
-    cdef const char* have = lp_get(p, &len, &v)
-    if have != NULL:
-        return len == n and memcmp(have, s, n) == 0
-    return text_to_int(s, n, &w) and v == w
+    cdef LpNeedle nd
+    lp_needle(&nd, s, n)
+    return lp_matches(p, &nd)
 
 
 cdef inline uint8_t* pass_entries(uint8_t* p, size_t skip) noexcept nogil:
@@ -107,20 +111,14 @@ cdef uint8_t* find_short(uint8_t* p, const char* s, size_t n, size_t skip) noexc
 
 
 cdef uint8_t* lp_find(const uint8_t* lp, uint8_t* p, const char* s, size_t n, size_t skip) noexcept nogil:
-    cdef int64_t want = 0, v = 0
-    cdef size_t len = 0
-    cdef const char* have
-    cdef bint is_int = text_to_int(s, n, &want)
+    cdef LpNeedle nd
+    lp_needle(&nd, s, n)
     if p == NULL:
         return NULL
-    if n < 64 and not is_int:
+    if n < 64 and not nd.is_int:
         return find_short(p, s, n, skip)
     while p[0] != LP_END:
-        have = lp_get(p, &len, &v)
-        if have == NULL:
-            if is_int and v == want:
-                return p
-        elif len == n and memcmp(have, s, n) == 0:
+        if lp_matches(p, &nd):
             return p
         p = pass_entries(p + lp_entry_size(p), skip)
     return NULL
