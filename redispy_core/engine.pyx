@@ -337,6 +337,106 @@ cdef class Engine:
         """Gives a row of the command table a Python body: body(call, *args) -> reply."""
         self.registry.bind_py(name, body)
 
+    # ------------------------------------------------------------ figures
+
+    def counters(self):
+        """Plain figures for INFO: name -> int."""
+        cdef Exec* x = &self.x
+        return {
+            "used_memory": self.mem.used, "used_memory_peak": max(self.mem.peak, self.mem.used),
+            "total_connections_received": x.stats.connections, "rejected_connections": x.stats.rejected_connections,
+            "total_commands_processed": x.stats.commands, "total_error_replies": x.stats.errors,
+            "unexpected_error_replies": x.stats.unexpected_errors,
+            "total_net_input_bytes": x.stats.net_in, "total_net_output_bytes": x.stats.net_out,
+            "total_reads_processed": x.stats.reads, "total_writes_processed": x.stats.writes,
+            "client_query_buffer_limit_disconnections": x.stats.query_limit_closed,
+            "client_output_buffer_limit_disconnections": x.stats.output_limit_closed,
+            "eventloop_cycles": x.stats.cycles, "eventloop_duration_sum": x.stats.cycle_ns // 1000,
+            "eventloop_duration_cmd_sum": x.stats.command_ns // 1000,
+            "keyspace_hits": self.ks.stats.hits, "keyspace_misses": self.ks.stats.misses,
+            "expired_keys": self.ks.stats.expired, "evicted_keys": self.ks.stats.evicted,
+            "expired_stale_perc_x100": self.ks.stats.expired_stale_perc_x100,
+            "expired_time_cap_reached_count": self.ks.stats.expired_time_cap,
+            "expire_cycle_cpu_milliseconds": self.ks.stats.expire_cycle_us // 1000,
+            "lazyfree_pending_objects": self.ks.corpse_keys, "lazyfreed_objects": self.ks.stats.lazyfreed,
+            "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
+        }
+
+    def error_counts(self):
+        """({code: replies}, True if there were too many distinct codes to count them apart)."""
+        counts = {}
+        for i in range(self.x.stats.codes):
+            code = self.x.stats.by_code[i].code[:self.x.stats.by_code[i].len]
+            counts[code.decode("latin-1")] = self.x.stats.by_code[i].count
+        return counts, self.x.stats.codes_full
+
+    def client_count(self):
+        """Connected clients, without those of this process."""
+        cdef Client* c = self.x.clients.first
+        cdef int n = 0
+        while c != NULL:
+            n += not c.flags & CL_FAKE
+            c = c.next
+        return n
+
+    def client_totals(self):
+        """Sums over the connected clients for INFO."""
+        cdef Client* c = self.x.clients.first
+        totals = {"connected": 0, "blocked": 0, "memory": 0, "max_input": 0, "max_output": 0, "monitors": 0,
+                  "pubsub": 0, "replicas": 0}
+        while c != NULL:
+            if not c.flags & CL_FAKE:
+                totals["connected"] += 1
+                totals["blocked"] += (c.flags & CL_BLOCKED) != 0
+                totals["pubsub"] += (c.flags & CL_PUBSUB) != 0
+                totals["memory"] += client_memory(c)
+                totals["max_input"] = max(totals["max_input"], c.q.cap)
+                totals["max_output"] = max(totals["max_output"], out_bytes(&c.out))
+            c = c.next
+        return totals
+
+    def databases(self):
+        """[(id, keys, keys with expiry, average TTL in ms)] of the databases that hold keys."""
+        return [(i, self.ks.dbs[i].keys.used, self.ks.dbs[i].expires.used, self.ks.dbs[i].avg_ttl_ms)
+                for i in range(self.ks.ndbs) if self.ks.dbs[i].keys.used]
+
+    def table_memory(self):
+        """(bytes of all key tables, bytes of those being rehashed, databases being rehashed)."""
+        cdef Db* db
+        cdef size_t total = 0
+        cdef size_t rehashing = 0
+        cdef int count = 0
+        for i in range(self.ks.ndbs):
+            db = &self.ks.dbs[i]
+            total += dict_bytes(&db.keys) + dict_bytes(&db.expires)
+            if dict_rehashing(&db.keys):
+                rehashing += dict_bytes(&db.keys)
+                count += 1
+        return total, rehashing, count
+
+    def reset_stats(self):
+        """CONFIG RESETSTAT."""
+        stats_reset(&self.x.stats)
+        self.registry.reset_stats()
+        self.ks.stats.hits = self.ks.stats.misses = self.ks.stats.expired = self.ks.stats.evicted = 0
+        self.ks.stats.expired_stale_perc_x100 = self.ks.stats.expired_time_cap = 0
+        self.ks.stats.expire_cycle_us = self.ks.stats.lazyfreed = 0
+        self.mem.peak = self.mem.used
+
+    def count_rejected(self):
+        """A connection was refused for maxclients."""
+        self.x.stats.rejected_connections += 1
+
+    def purge(self):
+        """Gives unused pages back to the system."""
+        mem_purge(True)
+
+    @staticmethod
+    def facts():
+        """What the build is made of: allocator and clock names for INFO."""
+        return {"mem_allocator": (<bytes>mem_allocator_name()).decode(),
+                "monotonic_clock": (<bytes>RP_TICKS_NAME).decode()}
+
     def set_resize_avoid(self, bint avoid):
         """While a child process shares our memory, dicts grow only when far overfull."""
         for i in range(self.ks.ndbs):

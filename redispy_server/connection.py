@@ -1,0 +1,147 @@
+"""Listeners: binding, accepting, refusing. The engine reads and writes plain client sockets itself."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+import stat
+from collections.abc import Callable
+from typing import Any
+
+from .loop import Loop
+
+ACCEPTS_A_TURN = 1000
+MAXCLIENTS = b"-ERR max number of clients reached\r\n"
+PROTECTED = (
+    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
+    b"default user. In this mode connections are only accepted from the loopback interface. If you want to connect "
+    b"from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode "
+    b"sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the "
+    b"same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. "
+    b"Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by "
+    b"editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the "
+    b"server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' "
+    b"option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above "
+    b"things in order for the server to start accepting connections from the outside.\r\n")
+
+
+class BindError(Exception):
+    """A listening address could not be had."""
+
+
+def listen_tcp(addresses: list[str], port: int, backlog: int) -> list[socket.socket]:
+    """Listening sockets for the addresses; one written "-addr" may be missing. Raises BindError; O(addresses)."""
+    found: list[socket.socket] = []
+    try:
+        for address in addresses:
+            optional, host = address.startswith("-"), address.removeprefix("-")
+            try:
+                found.append(_listen_one(host, port, backlog))
+            except OSError as e:
+                if optional and e.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT):
+                    continue
+                raise BindError(f"Could not create server TCP listening socket {host}:{port}: bind: "
+                                f"{os.strerror(e.errno) if e.errno else e}") from e
+    except BaseException:
+        for sock in found:
+            sock.close()
+        raise
+    return found
+
+
+def _listen_one(host: str, port: int, backlog: int) -> socket.socket:
+    if host in ("*", ""):
+        family, address = socket.AF_INET, "0.0.0.0"
+    elif host in ("::", "::*"):
+        family, address = socket.AF_INET6, "::"
+    else:
+        info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, address = info[0], str(info[4][0])
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)      # accepted sockets inherit it
+        sock.setblocking(False)
+        sock.bind((address, port))
+        sock.listen(backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def listen_unix(path: str, mode: int, backlog: int) -> socket.socket:
+    """A listening unix socket; a stale one at the path is removed. Raises BindError."""
+    try:
+        if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
+            os.unlink(path)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        sock.bind(path)
+        if mode:
+            os.chmod(path, mode)
+        sock.listen(backlog)
+        return sock
+    except OSError as e:
+        raise BindError(f"Failed opening Unix socket: bind: {e.strerror}") from e
+
+
+def set_keepalive(sock: socket.socket, seconds: int) -> None:
+    """tcp-keepalive: probes after `seconds` of silence, three of them, a third of that apart; inherited."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1 if seconds else 0)
+    if seconds and hasattr(socket, "TCP_KEEPIDLE"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // 3))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+
+
+def is_loopback(address: Any) -> bool:
+    """True for a unix peer and for 127.0.0.0/8 and ::1."""
+    if not isinstance(address, tuple):
+        return True
+    return ipaddress.ip_address(str(address[0]).split("%")[0]).is_loopback
+
+
+class Listener:
+    """Accepts clients of one listening socket."""
+
+    def __init__(self, sock: socket.socket, loop: Loop, engine: Any, *, unix: bool,
+                 may_connect: Callable[[Any], bytes | None]) -> None:
+        self.sock = sock
+        self.loop = loop
+        self.engine = engine
+        self.unix = unix
+        self.may_connect = may_connect
+        loop.watch(sock.fileno(), self._ready)
+
+    def _ready(self, mask: int) -> None:
+        for _ in range(ACCEPTS_A_TURN):
+            try:
+                fd, address = self.sock._accept()           # type: ignore[attr-defined]  # a number, not an object a client
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:                                 # out of descriptors, or the peer has gone
+                return
+            refusal = self.may_connect(address)
+            if refusal is not None:
+                self._refuse(fd, refusal)
+                continue
+            self.engine.accept(fd, self.unix)
+            self.loop.watch_client(fd)
+
+    @staticmethod
+    def _refuse(fd: int, text: bytes) -> None:
+        try:
+            os.write(fd, text)
+        except OSError:
+            pass                                            # the peer need not read it
+        os.close(fd)
+
+    def close(self) -> None:
+        """Stops listening."""
+        self.loop.unwatch(self.sock.fileno())
+        self.sock.close()

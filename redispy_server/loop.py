@@ -1,0 +1,145 @@
+"""The event loop: one thread, one engine. Per turn: wait, serve what is ready, timers, before-sleep, attend.
+
+The loop knows descriptors and times; what stands behind a descriptor that is no client's is a handler's business.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .poller import READ, WRITE, best_poller
+
+CLOSE, WATCH_WRITE, UNWATCH_WRITE = 0, 1, 2     # Engine.attend's actions
+MAX_WAIT = 1.0                                  # seconds: an idle loop still looks around
+
+
+class Loop:
+    """Waits for descriptors and times."""
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+        self.poller = best_poller()
+        self.handlers: dict[int, Callable[[int], None]] = {}
+        self.on_close: Callable[[int], None] = os.close
+        self.before_sleep: list[Callable[[], None]] = []     # run each turn before replies are sent
+        self.running = False
+        self._timers: list[tuple[float, int, Callable[[], float | None]]] = []
+        self._order = itertools.count()
+        self._wake_in, self._wake_out = socket.socketpair()
+        for end in (self._wake_in, self._wake_out):
+            end.setblocking(False)
+        self.watch(self._wake_in.fileno(), self._drain)
+
+    # ---------------------------------------------------------------- descriptors
+
+    def watch(self, fd: int, handler: Callable[[int], None], mask: int = READ) -> None:
+        """Calls handler(mask) when fd is ready."""
+        self.handlers[fd] = handler
+        self.poller.add(fd, mask)
+
+    def unwatch(self, fd: int) -> None:
+        """Forgets fd."""
+        if self.handlers.pop(fd, None) is not None:
+            self.poller.remove(fd)
+
+    def watch_client(self, fd: int) -> None:
+        """A client's socket: the engine reads it itself."""
+        self.poller.add(fd, READ)
+
+    # ---------------------------------------------------------------- times
+
+    def call_later(self, seconds: float, fn: Callable[[], float | None]) -> None:
+        """Calls fn once after that many seconds; what it returns, if not None, is the time until the next call."""
+        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), fn))
+
+    def _run_timers(self, now: float) -> None:
+        while self._timers and self._timers[0][0] <= now:
+            _, _, fn = heapq.heappop(self._timers)
+            again = fn()
+            if again is not None:
+                heapq.heappush(self._timers, (time.monotonic() + again, next(self._order), fn))
+
+    # ---------------------------------------------------------------- signals
+
+    def on_signal(self, number: int, fn: Callable[[], None]) -> None:
+        """Calls fn in the loop soon after the signal."""
+        signal.signal(number, lambda *_: fn())
+        signal.set_wakeup_fd(self._wake_out.fileno(), warn_on_full_buffer=False)
+
+    def wake(self) -> None:
+        """Ends the current wait; from any thread."""
+        try:
+            self._wake_out.send(b"\0")
+        except BlockingIOError:
+            pass                                # it is awake already
+
+    def _drain(self, mask: int) -> None:
+        try:
+            while self._wake_in.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+
+    # ---------------------------------------------------------------- turning
+
+    def run(self) -> None:
+        """Turns until stop()."""
+        self.running = True
+        engine, wait, timers = self.engine, self.poller.wait, self._timers
+        serve, before_sleep, monotonic = engine.serve, engine.before_sleep, time.monotonic
+        handlers, hooks = self.handlers, self.before_sleep
+        timeout = 0.0
+        while self.running:
+            events = wait(timeout)
+            if events:
+                for fd, mask in serve(events):
+                    handler = handlers.get(fd)
+                    if handler is not None:
+                        handler(mask)
+            now = monotonic()
+            if timers and timers[0][0] <= now:
+                self._run_timers(now)
+                now = monotonic()
+            for hook in hooks:
+                hook()
+            if before_sleep():
+                self._attend()
+            timeout = min(MAX_WAIT, timers[0][0] - now) if timers else MAX_WAIT
+            if timeout < 0:
+                timeout = 0.0
+
+    def turn(self) -> None:
+        """One turn that does not wait: used while something long goes on (loading)."""
+        events = self.poller.wait(0)
+        for fd, mask in self.engine.serve(events):
+            handler = self.handlers.get(fd)
+            if handler is not None:
+                handler(mask)
+        if self.engine.before_sleep():
+            self._attend()
+
+    def _attend(self) -> None:
+        for fd, action in self.engine.attend():
+            if action == CLOSE:
+                self.poller.remove(fd)
+                self.on_close(fd)
+            else:
+                self.poller.change(fd, READ | WRITE if action == WATCH_WRITE else READ)
+
+    def stop(self) -> None:
+        """Ends run() after the current turn."""
+        self.running = False
+
+    def close(self) -> None:
+        """Gives the descriptors back."""
+        signal.set_wakeup_fd(-1)
+        self.poller.close()
+        self._wake_in.close()
+        self._wake_out.close()
