@@ -14,7 +14,7 @@ cdef struct Rax:
     uint64_t version           # counts changes of shape: iterators find their place again when it moved
 
 cdef enum:
-    RAX_FRAMES = 12
+    RAX_FRAMES = 20            # keys shorter than that make an iterator allocate nothing
     RAX_KEY = 128
 
 cdef enum RaxSeek:
@@ -72,4 +72,5 @@ cdef bint rax_seek(RaxIter* it, int op, const char* key, size_t len) noexcept no
 #   op: RaxSeek; key is not read for RAX_FIRST, RAX_LAST
 cdef bint rax_next(RaxIter* it) noexcept nogil                                   # amortised O(1)
 cdef bint rax_prev(RaxIter* it) noexcept nogil
-cdef void rax_iter_set(RaxIter* it, void* value) noexcept nogil                  # value of the present key, before any change
+cdef void rax_iter_set(RaxIter* it, void* value) noexcept nogil
+#   replaces the present key's value; only before any change of shape since the last seek or step

@@ -5,9 +5,9 @@ One kind of node, exactly as large as its content, changed by realloc:
     [plen u16][meta u16][own value 8, if any][slots 8 x n][first bytes n, ascending][prefix plen]
 
 A node stands for the bytes that lead to it followed by its prefix; a child's first byte is in its parent, the rest in
-the child's prefix. Slots are child nodes or, where VALUES is set, the values themselves of keys that end at that byte: so
-that a run of fixed-length keys costs 9 bytes a key, and a key that branches off alone 12 bytes and its remaining ones.
-A node of VALUES that gets a longer key below one of its bytes turns all its slots into nodes for good.
+the child's prefix. Slots are child nodes or, where VALUES is set, the values themselves of keys that end at that byte:
+a run of fixed-length keys costs 9 bytes a key, a key that branches off alone 21 and its remaining bytes. A node of
+VALUES that gets a longer key below one of its bytes turns all its slots into nodes for good.
 
 Pointers are unaligned (4-byte header), hence the loads by memcpy. Child lookup is memchr over the first bytes.
 
