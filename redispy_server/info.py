@@ -1,0 +1,314 @@
+"""INFO: one function a section, each a list of (field, value) rows in Redis's order.
+
+A value is text, an integer, or a float that is printed as given. Fields whose feature is not there yet carry the value
+that an idle Redis shows; each such row stands with its neighbours, so that a feature's arrival changes one line.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from redispy_core.version import REDIS_VERSION, VERSION
+
+if TYPE_CHECKING:
+    from .server import Server
+
+Rows = list[tuple[str, Any]]
+
+
+def human(n: int) -> str:
+    """Bytes as INFO's *_human fields show them: 512B, 1.00K, 2.25M."""
+    if n < 1024:
+        return f"{n}B"
+    for unit, shift in (("K", 10), ("M", 20), ("G", 30), ("T", 40), ("P", 50)):
+        if n < 1 << (shift + 10):
+            return f"{n / (1 << shift):.2f}{unit}"
+    return f"{n}B"
+
+
+def resident_bytes() -> int:
+    """This process's resident set; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as f:
+            return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def total_memory() -> int:
+    """Memory of the machine."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return 0
+
+
+def server_section(s: Server) -> Rows:
+    """# Server"""
+    now = time.time()
+    uptime = int(now - s.started)
+    rows: Rows = [
+        ("redis_version", REDIS_VERSION), ("server_name", "redispy"), ("redispy_version", VERSION),
+        ("redis_git_sha1", "00000000"), ("redis_git_dirty", 0), ("redis_build_id", s.build_id),
+        ("redis_mode", "cluster" if s.config["cluster-enabled"] else "standalone"),
+        ("os", f"{platform.system()} {platform.release()} {platform.machine()}"),
+        ("arch_bits", 64 if sys.maxsize > 2**32 else 32), ("monotonic_clock", s.facts["monotonic_clock"]),
+        ("multiplexing_api", s.loop.poller.name), ("atomicvar_api", "c11-builtin"),
+        ("gcc_version", platform.python_compiler().split(" ")[-1].strip("[]() ")), ("process_id", os.getpid()),
+        ("process_supervised", s.config["supervised"]), ("run_id", s.run_id), ("tcp_port", s.config["port"]),
+        ("server_time_usec", int(now * 1_000_000)), ("uptime_in_seconds", uptime),
+        ("uptime_in_days", uptime // 86400), ("hz", s.config["hz"]), ("configured_hz", s.config["hz"]),
+        ("lru_clock", s.engine.counters()["lru_clock"]), ("executable", s.executable),
+        ("config_file", s.config.filename or ""), ("io_threads_active", 0),
+    ]
+    return rows + [(f"listener{i}", text) for i, text in enumerate(s.listener_texts())]
+
+
+def clients_section(s: Server) -> Rows:
+    """# Clients"""
+    t = s.engine.client_totals()
+    return [
+        ("connected_clients", t["connected"]), ("cluster_connections", 0), ("maxclients", s.config["maxclients"]),
+        ("client_recent_max_input_buffer", t["max_input"]), ("client_recent_max_output_buffer", t["max_output"]),
+        ("blocked_clients", t["blocked"]), ("tracking_clients", 0), ("pubsub_clients", t["pubsub"]),
+        ("watching_clients", 0), ("clients_in_timeout_table", 0), ("total_watched_keys", 0),
+        ("total_blocking_keys", 0), ("total_blocking_keys_on_nokey", 0),
+    ]
+
+
+def memory_section(s: Server) -> Rows:
+    """# Memory"""
+    c = s.engine.counters()
+    tables, rehashing, _ = s.engine.table_memory()
+    used, rss, peak = c["used_memory"], resident_bytes(), c["used_memory_peak"]
+    clients = s.engine.client_totals()["memory"]
+    overhead = s.engine.startup_memory + tables + clients
+    dataset = max(0, used - overhead)
+    grown = max(1, used - s.engine.startup_memory)
+    total, limit = total_memory(), s.config.number("maxmemory")
+    return [
+        ("used_memory", used), ("used_memory_human", human(used)), ("used_memory_rss", rss),
+        ("used_memory_rss_human", human(rss)), ("used_memory_peak", peak), ("used_memory_peak_human", human(peak)),
+        ("used_memory_peak_perc", f"{used * 100 / peak:.2f}%"), ("used_memory_overhead", overhead),
+        ("used_memory_startup", s.engine.startup_memory), ("used_memory_dataset", dataset),
+        ("used_memory_dataset_perc", f"{min(100.0, dataset * 100 / grown):.2f}%"),
+        ("allocator_allocated", used), ("allocator_active", used), ("allocator_resident", rss),
+        ("allocator_muzzy", 0), ("total_system_memory", total), ("total_system_memory_human", human(total)),
+        ("used_memory_lua", 0), ("used_memory_vm_eval", 0), ("used_memory_lua_human", "0B"),
+        ("used_memory_scripts_eval", 0), ("number_of_cached_scripts", 0), ("number_of_functions", 0),
+        ("number_of_libraries", 0), ("used_memory_vm_functions", 0), ("used_memory_vm_total", 0),
+        ("used_memory_vm_total_human", "0B"), ("used_memory_functions", 0), ("used_memory_scripts", 0),
+        ("used_memory_scripts_human", "0B"), ("maxmemory", limit), ("maxmemory_human", human(limit)),
+        ("maxmemory_policy", s.config["maxmemory-policy"]), ("allocator_frag_ratio", "1.00"),
+        ("allocator_frag_bytes", 0), ("allocator_rss_ratio", f"{rss / max(1, used):.2f}"),
+        ("allocator_rss_bytes", rss - used), ("rss_overhead_ratio", "1.00"), ("rss_overhead_bytes", 0),
+        ("mem_fragmentation_ratio", f"{rss / max(1, used):.2f}"), ("mem_fragmentation_bytes", rss - used),
+        ("mem_not_counted_for_evict", 0), ("mem_replication_backlog", 0), ("mem_total_replication_buffers", 0),
+        ("mem_clients_slaves", 0), ("mem_clients_normal", clients), ("mem_cluster_links", 0), ("mem_aof_buffer", 0),
+        ("mem_allocator", s.facts["mem_allocator"]), ("mem_overhead_db_hashtable_rehashing", rehashing),
+        ("active_defrag_running", 0), ("lazyfree_pending_objects", c["lazyfree_pending_objects"]),
+        ("lazyfreed_objects", c["lazyfreed_objects"]),
+    ]
+
+
+def persistence_section(s: Server) -> Rows:
+    """# Persistence"""
+    return [
+        ("loading", 0), ("async_loading", 0), ("current_cow_peak", 0), ("current_cow_size", 0),
+        ("current_cow_size_age", 0), ("current_fork_perc", "0.00"), ("current_save_keys_processed", 0),
+        ("current_save_keys_total", 0), ("rdb_changes_since_last_save", s.engine.counters()["dirty"]),
+        ("rdb_bgsave_in_progress", 0), ("rdb_last_save_time", int(s.started)), ("rdb_last_bgsave_status", "ok"),
+        ("rdb_last_bgsave_time_sec", -1), ("rdb_current_bgsave_time_sec", -1), ("rdb_saves", 0),
+        ("rdb_last_cow_size", 0), ("rdb_last_load_keys_expired", 0), ("rdb_last_load_keys_loaded", 0),
+        ("aof_enabled", 0), ("aof_rewrite_in_progress", 0), ("aof_rewrite_scheduled", 0),
+        ("aof_last_rewrite_time_sec", -1), ("aof_current_rewrite_time_sec", -1), ("aof_last_bgrewrite_status", "ok"),
+        ("aof_rewrites", 0), ("aof_rewrites_consecutive_failures", 0), ("aof_last_write_status", "ok"),
+        ("aof_last_cow_size", 0), ("module_fork_in_progress", 0), ("module_fork_last_cow_size", 0),
+    ]
+
+
+def stats_section(s: Server) -> Rows:
+    """# Stats"""
+    c = s.engine.counters()
+    rate = s.rates
+    plain = ("total_connections_received", "total_commands_processed")
+    rows: Rows = [(name, c[name]) for name in plain]
+    return rows + [
+        ("instantaneous_ops_per_sec", rate.per_second("total_commands_processed")),
+        ("total_net_input_bytes", c["total_net_input_bytes"]), ("total_net_output_bytes", c["total_net_output_bytes"]),
+        ("total_net_repl_input_bytes", 0), ("total_net_repl_output_bytes", 0),
+        ("instantaneous_input_kbps", f"{rate.per_second('total_net_input_bytes') / 1024:.2f}"),
+        ("instantaneous_output_kbps", f"{rate.per_second('total_net_output_bytes') / 1024:.2f}"),
+        ("instantaneous_input_repl_kbps", "0.00"), ("instantaneous_output_repl_kbps", "0.00"),
+        ("rejected_connections", c["rejected_connections"]), ("sync_full", 0), ("sync_partial_ok", 0),
+        ("sync_partial_err", 0), ("expired_subkeys", 0), ("expired_keys", c["expired_keys"]),
+        ("expired_stale_perc", f"{c['expired_stale_perc_x100'] / 100:.2f}"),
+        ("expired_time_cap_reached_count", c["expired_time_cap_reached_count"]),
+        ("expire_cycle_cpu_milliseconds", c["expire_cycle_cpu_milliseconds"]), ("evicted_keys", c["evicted_keys"]),
+        ("evicted_clients", 0), ("evicted_scripts", 0), ("total_eviction_exceeded_time", 0),
+        ("current_eviction_exceeded_time", 0), ("keyspace_hits", c["keyspace_hits"]),
+        ("keyspace_misses", c["keyspace_misses"]), ("pubsub_channels", 0), ("pubsub_patterns", 0),
+        ("pubsubshard_channels", 0), ("latest_fork_usec", 0), ("total_forks", 0), ("migrate_cached_sockets", 0),
+        ("slave_expires_tracked_keys", 0), ("active_defrag_hits", 0), ("active_defrag_misses", 0),
+        ("active_defrag_key_hits", 0), ("active_defrag_key_misses", 0), ("total_active_defrag_time", 0),
+        ("current_active_defrag_time", 0), ("tracking_total_keys", 0), ("tracking_total_items", 0),
+        ("tracking_total_prefixes", 0), ("unexpected_error_replies", c["unexpected_error_replies"]),
+        ("total_error_replies", c["total_error_replies"]), ("dump_payload_sanitizations", 0),
+        ("total_reads_processed", c["total_reads_processed"]),
+        ("total_writes_processed", c["total_writes_processed"]), ("io_threaded_reads_processed", 0),
+        ("io_threaded_writes_processed", 0),
+        ("client_query_buffer_limit_disconnections", c["client_query_buffer_limit_disconnections"]),
+        ("client_output_buffer_limit_disconnections", c["client_output_buffer_limit_disconnections"]),
+        ("reply_buffer_shrinks", 0), ("reply_buffer_expands", 0), ("eventloop_cycles", c["eventloop_cycles"]),
+        ("eventloop_duration_sum", c["eventloop_duration_sum"]),
+        ("eventloop_duration_cmd_sum", c["eventloop_duration_cmd_sum"]),
+        ("instantaneous_eventloop_cycles_per_sec", rate.per_second("eventloop_cycles")),
+        ("instantaneous_eventloop_duration_usec",
+         rate.per_second("eventloop_duration_sum") // max(1, rate.per_second("eventloop_cycles"))),
+        ("acl_access_denied_auth", 0), ("acl_access_denied_cmd", 0), ("acl_access_denied_key", 0),
+        ("acl_access_denied_channel", 0),
+    ]
+
+
+def replication_section(s: Server) -> Rows:
+    """# Replication"""
+    return [
+        ("role", "master"), ("connected_slaves", 0), ("master_failover_state", "no-failover"),
+        ("master_replid", s.replid), ("master_replid2", "0" * 40), ("master_repl_offset", 0),
+        ("second_repl_offset", -1), ("repl_backlog_active", 0),
+        ("repl_backlog_size", s.config.number("repl-backlog-size")), ("repl_backlog_first_byte_offset", 0),
+        ("repl_backlog_histlen", 0),
+    ]
+
+
+def cpu_section(s: Server) -> Rows:
+    """# CPU"""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    thread = resource.getrusage(resource.RUSAGE_THREAD) if hasattr(resource, "RUSAGE_THREAD") else own
+    return [
+        ("used_cpu_sys", f"{own.ru_stime:.6f}"), ("used_cpu_user", f"{own.ru_utime:.6f}"),
+        ("used_cpu_sys_children", f"{children.ru_stime:.6f}"), ("used_cpu_user_children", f"{children.ru_utime:.6f}"),
+        ("used_cpu_sys_main_thread", f"{thread.ru_stime:.6f}"),
+        ("used_cpu_user_main_thread", f"{thread.ru_utime:.6f}"),
+    ]
+
+
+def commandstats_section(s: Server) -> Rows:
+    """# Commandstats"""
+    return [(f"cmdstat_{name}", f"calls={calls},usec={ns // 1000},usec_per_call={ns / 1000 / max(1, calls):.2f},"
+             f"rejected_calls={rejected},failed_calls={failed}")
+            for name, calls, ns, rejected, failed, _ in s.engine.registry.stats()]
+
+
+def errorstats_section(s: Server) -> Rows:
+    """# Errorstats"""
+    counts, full = s.engine.error_counts()
+    if full:
+        return [("errorstat_ERRORSTATS_DISABLED", "count=1")]
+    return [(f"errorstat_{code}", f"count={n}") for code, n in sorted(counts.items())]
+
+
+def percentile(hist: list[int], share: float, bounds: Callable[[int], tuple[int, int]]) -> float:
+    """Microseconds below which `share` percent of the calls stayed."""
+    wanted, seen = sum(hist) * share / 100, 0
+    for i, n in enumerate(hist):
+        seen += n
+        if n and seen >= wanted:
+            return bounds(i)[1] / 1000
+    return 0.0
+
+
+def latencystats_section(s: Server) -> Rows:
+    """# Latencystats"""
+    if not s.config["latency-tracking"]:
+        return []
+    shares = s.config["latency-tracking-info-percentiles"]
+    rows: Rows = []
+    for name, calls, _, _, _, hist in s.engine.registry.stats():
+        if calls and hist:
+            values = ",".join(f"p{share:g}={percentile(hist, share, s.bucket_bounds):.3f}" for share in shares)
+            rows.append((f"latency_percentiles_usec_{name}", values))
+    return rows
+
+
+def cluster_section(s: Server) -> Rows:
+    """# Cluster"""
+    return [("cluster_enabled", int(s.config["cluster-enabled"]))]
+
+
+def keyspace_section(s: Server) -> Rows:
+    """# Keyspace"""
+    return [(f"db{i}", f"keys={keys},expires={expires},avg_ttl={ttl},subexpiry=0")
+            for i, keys, expires, ttl in s.engine.databases()]
+
+
+def modules_section(s: Server) -> Rows:
+    """# Modules"""
+    return []
+
+
+# Name, function, and in which of default, all and everything a section stands.
+SECTIONS: dict[str, tuple[str, Callable[[Any], Rows], bool]] = {
+    "server": ("Server", server_section, True), "clients": ("Clients", clients_section, True),
+    "memory": ("Memory", memory_section, True), "persistence": ("Persistence", persistence_section, True),
+    "stats": ("Stats", stats_section, True), "replication": ("Replication", replication_section, True),
+    "cpu": ("CPU", cpu_section, True), "modules": ("Modules", modules_section, True),
+    "commandstats": ("Commandstats", commandstats_section, False),
+    "errorstats": ("Errorstats", errorstats_section, True),
+    "latencystats": ("Latencystats", latencystats_section, False),
+    "cluster": ("Cluster", cluster_section, True), "keyspace": ("Keyspace", keyspace_section, True),
+}
+
+
+def chosen_sections(names: list[str]) -> list[str]:
+    """Sections of INFO's arguments (lower case), in INFO's order; unknown ones give none."""
+    if not names:
+        names = ["default"]
+    wanted: set[str] = set()
+    for name in names:
+        if name in ("all", "everything"):
+            wanted.update(n for n in SECTIONS if name == "everything" or n != "modules")
+        elif name == "default":
+            wanted.update(n for n, (_, _, default) in SECTIONS.items() if default)
+        else:
+            wanted.add(name)
+    return [n for n in SECTIONS if n in wanted]
+
+
+def info_text(s: Server, names: list[str]) -> str:
+    """The text of INFO."""
+    parts = []
+    for name in chosen_sections(names):
+        title, fn, _ = SECTIONS[name]
+        parts.append(f"# {title}\r\n" + "".join(f"{field}:{value}\r\n" for field, value in fn(s)))
+    return "\r\n".join(parts)
+
+
+class Rates:
+    """Per-second rates over the last 16 samples, as the instantaneous_* fields show them."""
+
+    SAMPLES = 16
+
+    def __init__(self, read: Callable[[], dict[str, int]]) -> None:
+        self._read = read
+        self._last: tuple[float, dict[str, int]] = (time.monotonic(), read())
+        self._history: list[tuple[float, dict[str, int]]] = []
+
+    def sample(self) -> None:
+        """Called every 100 ms."""
+        self._history.append((time.monotonic(), self._read()))
+        del self._history[:-self.SAMPLES]
+
+    def per_second(self, name: str) -> int:
+        """Growth of a counter a second."""
+        if len(self._history) < 2:
+            return 0
+        (t0, first), (t1, last) = self._history[0], self._history[-1]
+        return int(max(0, last[name] - first[name]) / max(0.001, t1 - t0))
