@@ -101,10 +101,11 @@ cdef inline uint8_t* pass_entries(uint8_t* p, size_t skip) noexcept nogil:
 
 
 cdef uint8_t* find_short(uint8_t* p, const char* s, size_t n, size_t skip) noexcept nogil:
-    """lp_find of a text below 64 bytes that is no integer: its first byte tells most entries apart."""
+    """lp_find of a text below 64 bytes that is no integer: its length and last byte tell most entries apart."""
     cdef uint8_t head = <uint8_t>(0x80 | n)
+    cdef uint8_t last = <uint8_t>s[n - 1] if n != 0 else head
     while p[0] != LP_END:
-        if p[0] == head and memcmp(p + 1, s, n) == 0:
+        if p[0] == head and p[n] == last and memcmp(p + 1, s, n) == 0:
             return p
         p = pass_entries(p + lp_entry_size(p), skip)
     return NULL

@@ -178,8 +178,12 @@ cdef void tidy(Mem* m, Quicklist* q, QlNode* changed) noexcept nogil:
         a = a.next
         b = b.prev
         i += 1
+    # An insertion can bring two nodes, so two may have left the ends.
     deflate(m, q, a)
     deflate(m, q, b)
+    if a != b:
+        deflate(m, q, a.next)
+        deflate(m, q, b.prev)
     if changed != NULL and not near:
         deflate(m, q, changed)
 
@@ -958,12 +962,13 @@ cdef class QuicklistFace:
         cdef QlIter it
         cdef LpNeedle nd
         lp_needle(&nd, s, len(s))
-        cdef bint hit = ql_seek(&self.mem.mem, self.q, start, dir, &it) and ql_find(&self.mem.mem, self.q, &it, &nd, most)
+        cdef bint hit = ql_seek(&self.mem.mem, self.q, start, dir, &it)
+        hit = hit and ql_find(&self.mem.mem, self.q, &it, &nd, most)
         ql_close(&self.mem.mem, self.q)
         return it.index if hit else None
 
     def remove(self, bytes s, size_t count, int dir=1):
-        """Deletes up to count elements equal to s along a walk; returns (how many, indices where they were met)."""
+        """Deletes up to count elements equal to s along a walk; returns the indices where they were met."""
         cdef QlIter it
         cdef LpNeedle nd
         met = []

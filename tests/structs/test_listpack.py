@@ -78,7 +78,8 @@ REAL = [
     ([b"a", b"b"], "0d0000000200 816102 816202 ff"),
     ([b"a", b"b", b"7"], "0f0000000300 816102 816202 0701 ff"),
     ([b"f1", b"v1", b"n", b"10"], "140000000400 82663103 82763103 816e02 0a01 ff"),
-    ([b"f", b"v", 4102444800123, b"g", b"w", 0], "1f0000000600 816602 817602 f47bd8c32cbb03000009 816702 817702 0001 ff"),
+    ([b"f", b"v", 4102444800123, b"g", b"w", 0],
+     "1f0000000600 816602 817602 f47bd8c32cbb03000009 816702 817702 0001 ff"),
     ([-3, b"e"], "0d0000000200 dffd02 816502 ff"),
     ([b"2.5", b"0.1", b"inf"], "160000000300 83322e3504 83302e3104 83696e6604 ff"),
     ([b"Palermo", 3479099956230698], "1a0000000200 8750616c65726d6f08 f42a7a0715395c0c0009 ff"),
@@ -209,7 +210,7 @@ def test_safe_to_add_ends_at_one_gigabyte():
 small = st.binary(max_size=3)
 values = st.one_of(small, st.binary(max_size=20), st.sampled_from(INT_BORDERS), st.integers(-2**63, 2**63 - 1),
                    st.integers(-5000, 5000).map(lambda v: str(v).encode()), st.sampled_from(NOT_INTS),
-                   st.sampled_from([b"L" * n for n in LENGTHS[:13]]))
+                   st.sampled_from(LENGTHS[:13]).map(lambda n: b"L" * n))
 
 
 class ListpackModel(RuleBasedStateMachine):

@@ -108,7 +108,8 @@ def test_an_insertion_beside_a_full_node_goes_to_its_neighbour_or_a_new_node():
 
 def test_bytes_equal_those_of_a_real_server():
     q = fill_with([b"a", b"b", b"c"], fill=2)
-    assert q.blobs() == [(PACKED, bytes.fromhex("0d0000000200816102816202ff")), (PACKED, bytes.fromhex("0a0000000100816302ff"))]
+    assert q.blobs() == [(PACKED, bytes.fromhex("0d0000000200816102816202ff")),
+                         (PACKED, bytes.fromhex("0a0000000100816302ff"))]
     q = fill_with([b"a", b"1", b"-1", b"hello", b"300", b"70000"])
     assert q.blobs() == [(PACKED, bytes.fromhex("1e0000000600 816102 0101 dfff02 8568656c6c6f06 c12c02 f270110104 ff"))]
 
@@ -203,6 +204,17 @@ def test_middle_nodes_are_compressed_and_reading_leaves_them_so():
         q.check()
 
 
+def test_an_insertion_that_brings_two_nodes_compresses_those_it_displaces():
+    values = [b"R" * 60 + b"%d" % i for i in range(40)]
+    q = fill_with(values, fill=5, depth=2)
+    q.insert(6, BEFORE, b"P" * 9000)
+    q.check()
+    assert [n[3] for n in q.nodes()] == [False] * 2 + [True] * 6 + [False] * 2
+    q.insert(-8, AFTER, b"P" * 9000)
+    q.check()
+    assert [n[3] for n in q.nodes()] == [False] * 2 + [True] * 8 + [False] * 2
+
+
 def test_compression_that_saves_nothing_is_not_kept():
     rng = random.Random(3)
     q = fill_with([rng.randbytes(200) for _ in range(400)], depth=1)
@@ -274,7 +286,8 @@ values = st.one_of(st.sampled_from([b"", b"a", b"b", b"abc", b"7", b"-1", b"x" *
 
 
 class QuicklistModel(RuleBasedStateMachine):
-    """Every operation on a Python list of texts beside it (a plain node keeps an integer as text); all invariants and values are compared after each step."""
+    """Every operation on a Python list of texts beside it (a plain node keeps an integer as text). All invariants and
+    values are compared after each step."""
 
     @initialize(fill=st.sampled_from((1, 2, 3, 5, -1, -2)), depth=st.sampled_from((0, 1, 1, 2, 3)),
                 threshold=st.sampled_from((0, 0, 12, 60)), start=st.lists(values, max_size=25))
