@@ -1,0 +1,1 @@
+"""The server around the engine: sockets, files, processes, policy."""
