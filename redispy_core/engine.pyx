@@ -4,7 +4,9 @@ It owns the allocator's count, the environment (clock, seeds, settings), the key
 server's loop calls serve() with what the selector reports, before_sleep() and attend() before it sleeps, and cron() hz
 times a second; tests and embedders use call() and feed(). One thread owns an engine.
 """
+import ipaddress
 import os
+import socket
 import sys
 import threading
 import traceback
@@ -109,6 +111,7 @@ cdef class Engine:
         self.own.out.on_error = NULL
         self.own.authenticated = True
         self.hooks = {}
+        self.debug_allowed = "no"
         self.thread = threading.get_ident()
         self.startup_memory = self.mem.used
 
@@ -422,6 +425,15 @@ cdef class Engine:
         self.ks.stats.expired_stale_perc_x100 = self.ks.stats.expired_time_cap = 0
         self.ks.stats.expire_cycle_us = self.ks.stats.lazyfreed = 0
         self.mem.peak = self.mem.used
+
+    def client_is_local(self, uint64_t client_id):
+        """True for a client of this process, of a unix socket or of the loopback interface."""
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        if c == NULL or c.flags & (CL_FAKE | CL_UNIX):
+            return True
+        with socket.socket(fileno=os.dup(c.fd)) as sock:
+            address = sock.getpeername()[0].split("%")[0]
+        return ipaddress.ip_address(address).is_loopback
 
     def count_rejected(self):
         """A connection was refused for maxclients."""

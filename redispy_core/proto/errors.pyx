@@ -120,6 +120,7 @@ TEXTS = {
     "TIMEOUT_INT": "ERR timeout is not an integer or out of range",
     "TIMEOUT_RANGE": "ERR timeout is out of range",
     "UNBLOCKED": "UNBLOCKED client unblocked via CLIENT UNBLOCK",
+    "NO_SHUTDOWN": "ERR No shutdown in progress.",
     "UNBLOCKED_ROLE": "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
 }
 
