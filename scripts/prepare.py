@@ -186,6 +186,7 @@ def build(tree):
     other_switches = bool(built) and built.split(" ", 1)[1] != switches
     compiler = choose_compiler(configured, include)
     say(f"building the compiled modules with `{compiler}`" + (f" in {tree}" if tree != ROOT else ""))
+    stamp.parent.mkdir(exist_ok=True)
     stamp.unlink(missing_ok=True)
     remove_orphans(tree, all_c=other_switches)
     command = [venv_python(), "setup.py", "--quiet", "build_ext", "--inplace"] + ["--force"] * other_switches

@@ -19,6 +19,12 @@ cdef extern from *:
     """
     static __thread uint32_t lzf_table[65536];
     #define codec_rotl32(x, n) (((uint32_t)(x) << (n)) | ((uint32_t)(x) >> (32 - (n))))
+    /* A round each; callers turn the names round instead of the values. */
+    #define SHA1_ROUND(a, b, c, d, e, f, w) do { \\
+        e += codec_rotl32(a, 5) + (f) + (w); b = codec_rotl32(b, 30); } while (0)
+    #define SHA256_ROUND(a, b, c, d, e, f, g, h, w) do { \\
+        h += (codec_rotl32(e, 26) ^ codec_rotl32(e, 21) ^ codec_rotl32(e, 7)) + (g ^ (e & (f ^ g))) + (w); d += h; \\
+        h += (codec_rotl32(a, 30) ^ codec_rotl32(a, 19) ^ codec_rotl32(a, 10)) + ((a & b) | (c & (a | b))); } while (0)
     #define codec_rotl64(x, n) (((uint64_t)(x) << (n)) | ((uint64_t)(x) >> (64 - (n))))
     #define SIP_ROUND(a, b, c, d) do { \\
         a += b; c += d; b = codec_rotl64(b, 13) ^ a; d = codec_rotl64(d, 16) ^ c; a = codec_rotl64(a, 32); \\
@@ -26,6 +32,9 @@ cdef extern from *:
     """
     uint32_t lzf_table[65536]
     uint32_t codec_rotl32(uint32_t x, int n) nogil
+    void SHA1_ROUND(uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e, uint32_t f, uint32_t w) nogil
+    void SHA256_ROUND(uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e, uint32_t f, uint32_t g, uint32_t h,
+                      uint32_t w) nogil
     void SIP_ROUND(uint64_t a, uint64_t b, uint64_t c, uint64_t d) nogil
 
 cdef enum:
@@ -98,29 +107,46 @@ cdef inline void store32be(uint8_t* p, uint32_t v) noexcept nogil:
     p[3] = <uint8_t>v
 
 
+cdef inline uint32_t choose(uint32_t x, uint32_t y, uint32_t z) noexcept nogil:
+    return (z ^ (x & (y ^ z))) + 0x5A827999U
+
+
+cdef inline uint32_t parity(uint32_t x, uint32_t y, uint32_t z) noexcept nogil:
+    return x ^ y ^ z
+
+
+cdef inline uint32_t majority(uint32_t x, uint32_t y, uint32_t z) noexcept nogil:
+    return ((x & y) | (z & (x | y))) + 0x8F1BBCDCU
+
+
 cdef void sha1_block(uint32_t* state, const uint8_t* p) noexcept nogil:
     cdef uint32_t w[80]
-    cdef uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], f
+    cdef uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], k
     cdef int i
     for i in range(16):
         w[i] = load32be(p + 4 * i)
     for i in range(16, 80):
         w[i] = codec_rotl32(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1)
-    for i in range(80):
-        if i < 20:
-            f = (d ^ (b & (c ^ d))) + 0x5A827999U
-        elif i < 40:
-            f = (b ^ c ^ d) + 0x6ED9EBA1U
-        elif i < 60:
-            f = ((b & c) | (d & (b | c))) + 0x8F1BBCDCU
-        else:
-            f = (b ^ c ^ d) + 0xCA62C1D6U
-        f += codec_rotl32(a, 5) + e + w[i]
-        e = d
-        d = c
-        c = codec_rotl32(b, 30)
-        b = a
-        a = f
+    for i in range(0, 20, 5):
+        SHA1_ROUND(a, b, c, d, e, choose(b, c, d), w[i])
+        SHA1_ROUND(e, a, b, c, d, choose(a, b, c), w[i + 1])
+        SHA1_ROUND(d, e, a, b, c, choose(e, a, b), w[i + 2])
+        SHA1_ROUND(c, d, e, a, b, choose(d, e, a), w[i + 3])
+        SHA1_ROUND(b, c, d, e, a, choose(c, d, e), w[i + 4])
+    for i in range(20, 80, 5):
+        if i >= 40 and i < 60:
+            SHA1_ROUND(a, b, c, d, e, majority(b, c, d), w[i])
+            SHA1_ROUND(e, a, b, c, d, majority(a, b, c), w[i + 1])
+            SHA1_ROUND(d, e, a, b, c, majority(e, a, b), w[i + 2])
+            SHA1_ROUND(c, d, e, a, b, majority(d, e, a), w[i + 3])
+            SHA1_ROUND(b, c, d, e, a, majority(c, d, e), w[i + 4])
+            continue
+        k = 0x6ED9EBA1U if i < 40 else 0xCA62C1D6U
+        SHA1_ROUND(a, b, c, d, e, parity(b, c, d) + k, w[i])
+        SHA1_ROUND(e, a, b, c, d, parity(a, b, c) + k, w[i + 1])
+        SHA1_ROUND(d, e, a, b, c, parity(e, a, b) + k, w[i + 2])
+        SHA1_ROUND(c, d, e, a, b, parity(d, e, a) + k, w[i + 3])
+        SHA1_ROUND(b, c, d, e, a, parity(c, d, e) + k, w[i + 4])
     state[0] += a
     state[1] += b
     state[2] += c
@@ -130,8 +156,8 @@ cdef void sha1_block(uint32_t* state, const uint8_t* p) noexcept nogil:
 
 cdef void sha256_block(uint32_t* state, const uint8_t* p) noexcept nogil:
     cdef uint32_t w[64]
-    cdef uint32_t v[8]
-    cdef uint32_t s0, s1, t
+    cdef uint32_t a = state[0], b = state[1], c = state[2], d = state[3]
+    cdef uint32_t e = state[4], f = state[5], g = state[6], h = state[7], s0, s1
     cdef int i
     for i in range(16):
         w[i] = load32be(p + 4 * i)
@@ -139,22 +165,23 @@ cdef void sha256_block(uint32_t* state, const uint8_t* p) noexcept nogil:
         s0 = codec_rotl32(w[i - 15], 25) ^ codec_rotl32(w[i - 15], 14) ^ (w[i - 15] >> 3)
         s1 = codec_rotl32(w[i - 2], 15) ^ codec_rotl32(w[i - 2], 13) ^ (w[i - 2] >> 10)
         w[i] = w[i - 16] + s0 + w[i - 7] + s1
-    memcpy(v, state, 32)
-    for i in range(64):
-        s1 = codec_rotl32(v[4], 26) ^ codec_rotl32(v[4], 21) ^ codec_rotl32(v[4], 7)
-        t = v[7] + s1 + (v[6] ^ (v[4] & (v[5] ^ v[6]))) + SHA256_K[i] + w[i]
-        s0 = codec_rotl32(v[0], 30) ^ codec_rotl32(v[0], 19) ^ codec_rotl32(v[0], 10)
-        v[7] = v[6]
-        v[6] = v[5]
-        v[5] = v[4]
-        v[4] = v[3] + t
-        t += s0 + ((v[0] & v[1]) | (v[2] & (v[0] | v[1])))
-        v[3] = v[2]
-        v[2] = v[1]
-        v[1] = v[0]
-        v[0] = t
-    for i in range(8):
-        state[i] += v[i]
+    for i in range(0, 64, 8):
+        SHA256_ROUND(a, b, c, d, e, f, g, h, w[i] + SHA256_K[i])
+        SHA256_ROUND(h, a, b, c, d, e, f, g, w[i + 1] + SHA256_K[i + 1])
+        SHA256_ROUND(g, h, a, b, c, d, e, f, w[i + 2] + SHA256_K[i + 2])
+        SHA256_ROUND(f, g, h, a, b, c, d, e, w[i + 3] + SHA256_K[i + 3])
+        SHA256_ROUND(e, f, g, h, a, b, c, d, w[i + 4] + SHA256_K[i + 4])
+        SHA256_ROUND(d, e, f, g, h, a, b, c, w[i + 5] + SHA256_K[i + 5])
+        SHA256_ROUND(c, d, e, f, g, h, a, b, w[i + 6] + SHA256_K[i + 6])
+        SHA256_ROUND(b, c, d, e, f, g, h, a, w[i + 7] + SHA256_K[i + 7])
+    state[0] += a
+    state[1] += b
+    state[2] += c
+    state[3] += d
+    state[4] += e
+    state[5] += f
+    state[6] += g
+    state[7] += h
 
 
 cdef void sha_run(sha_block_fn block, uint32_t* state, const void* s, size_t n) noexcept nogil:

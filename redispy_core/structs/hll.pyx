@@ -125,8 +125,7 @@ cdef void dense_merge(uint8_t* regs, const uint8_t* p) noexcept nogil:
         w = p[0] | <uint32_t>p[1] << 8 | <uint32_t>p[2] << 16
         for k in range(4):
             v = (w >> (6 * k)) & 63
-            if v > regs[i + k]:
-                regs[i + k] = v
+            regs[i + k] = v if v > regs[i + k] else regs[i + k]
         p += 3
 
 

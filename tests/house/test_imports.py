@@ -12,6 +12,7 @@ ALLOWED = {room: set(CHAIN[:place]) for place, room in enumerate(CHAIN)}
 ALLOWED["script"] = ALLOWED["modules"] = {"ext", "structs", "base"}
 ALLOWED["core"] = set(ALLOWED)                          # redispy_core/__init__: the public names
 ALLOWED["server"] = {"engine", "ext", "core"}
+ALLOWED = {room: rooms | {"version"} for room, rooms in ALLOWED.items()} | {"version": set()}   # two constants, for all
 # Parts of the server that are pure: time and bytes are passed in.
 PURE = re.compile(r"redispy_server/(cluster|sentinel)/(state|wire)\.py$")
 PURE_FORBIDDEN = {"socket", "selectors", "select", "time", "os", "subprocess", "threading", "asyncio", "random", "secrets",
@@ -149,6 +150,7 @@ def sample(*files):
     ("redispy_core/types/zset.pyx", "from redispy_core import Engine\n"),
     ("redispy_core/types/zset.pyx", "x = 1; from ..engine import Engine\n"),
     ("redispy_core/newroom/x.py", "\n"),
+    ("redispy_core/version.py", "from .base import env\n"),
     ("redispy_server/server.py", "from redispy_core.base.mem import MemFace\n"),
     ("redispy_server/cluster/state.py", "import time\n"),
 ])
@@ -166,6 +168,7 @@ def test_wrong_direction_is_refused(path, text):
     ("redispy_core/modules/search/index.pyx", "from ...structs.rax cimport Rax\nfrom ..sketches cimport x\n"),
     ("redispy_server/server.py", "from redispy_core import Engine\nfrom redispy_core.ext import command\nfrom .loop import Loop\n"),
     ("redispy_server/cluster/bus.py", "import time, socket\n"),
+    ("redispy_server/info.py", "from redispy_core.version import VERSION\n"),
 ])
 def test_allowed_direction_passes(path, text):
     assert violations(sample((path, text), ("redispy_core/base/__init__.py", ""))) == []
