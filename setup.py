@@ -49,7 +49,7 @@ def find_mimalloc():
 
 
 def extensions():
-    compile_args = [f"-O{os.environ.get('REDISPY_O', '3')}", "-fno-strict-aliasing", "-Wno-unused-function"]
+    compile_args = [f"-O{os.environ.get('REDISPY_O', '3')}", "-fno-strict-aliasing", "-Wno-unused-function", "-Wno-sign-compare"]
     link_args = []
     if SANITIZE:
         compile_args += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g", "-O1"]

@@ -15,7 +15,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, strlen
 from .base.env cimport (Env, env_advance_us, env_calibrate, env_freeze_now, env_init, env_knob, env_mono_ns,
                         env_mono_us, env_seed, env_ticks_ns)
-from .base.mem cimport (Mem, mem_alloc, mem_allocator_name, mem_free, mem_init, mem_purge, mem_realloc,
+from .base.mem cimport (Mem, mem_alloc, mem_allocator_name, mem_destroy, mem_free, mem_init, mem_purge, mem_realloc,
                         mem_sample_peak)
 from .base.rp cimport RP_TICKS_NAME, likely, rp_ticks, unlikely
 from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
@@ -37,6 +37,20 @@ from .structs.dict cimport (RESIZE_ALLOW, RESIZE_AVOID, ResizePolicy, dict_bytes
 from .commands import LOADED as _command_files     # importing them binds the compiled bodies
 from .proto.decode import decode
 from .proto.replies import Error
+
+cdef extern from *:
+    """
+    #if defined(__linux__)
+    #include <sys/prctl.h>
+    #ifndef PR_SET_THP_DISABLE
+    #define PR_SET_THP_DISABLE 41
+    #endif
+    static int disable_huge_pages(void) { return prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); }
+    #else
+    static int disable_huge_pages(void) { return 0; }
+    #endif
+    """
+    int disable_huge_pages() nogil
 
 __all__ = ["Engine", "Call", "ReplyError", "NO_REPLY"]
 
@@ -118,6 +132,7 @@ cdef class Engine:
     def __dealloc__(self):
         exec_free(&self.x)
         ks_free(&self.ks)
+        mem_destroy(&self.mem)
 
     def report(self, text):
         """Hands a warning to the server's log, or to stderr."""
@@ -442,6 +457,11 @@ cdef class Engine:
     def purge(self):
         """Gives unused pages back to the system."""
         mem_purge(True)
+
+    @staticmethod
+    def disable_thp():
+        """disable-thp: no transparent huge pages for this process; they cost memory here and copy time after a fork."""
+        disable_huge_pages()
 
     @staticmethod
     def facts():

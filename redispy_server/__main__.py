@@ -72,6 +72,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _serve(config: Config) -> int:
+    from redispy_core.engine import Engine
+    if config["disable-thp"]:
+        Engine.disable_thp()                # before anything is mapped
     from .connection import BindError
     from .server import Server              # imported late: --help and bad arguments answer at once
     server = Server(config)

@@ -2,13 +2,25 @@
 # size of each block, so used_memory needs no estimate.
 from libc.stdint cimport int64_t
 
+cdef enum:
+    SLAB_MAX = 1024        # largest block that the slabs serve
+    SLAB_CLASSES = 40
+
+cdef struct Span           # 64 KB of blocks of one size
+cdef struct Arena          # a reservation of addresses, cut into spans
+
 cdef struct Mem:
     size_t used            # usable bytes of the blocks alive
     size_t peak            # the highest `used` that mem_sample_peak saw
     size_t blocks          # blocks alive: a leak check for tests
     int64_t fail_after     # tests: try_alloc fails once this many have succeeded; < 0: never
+    Span* now[SLAB_CLASSES]       # the span that each size class allocates from
+    Span* roomy[SLAB_CLASSES]     # its other spans with room
+    Arena* arenas                 # newest first
+    bint no_slabs          # no address space to be had (or a sanitizer build): all goes to the allocator below
 
 cdef void mem_init(Mem* m) noexcept nogil
+cdef void mem_destroy(Mem* m) noexcept nogil                              # gives the address space back; all blocks must be freed
 cdef void* mem_alloc(Mem* m, size_t n) noexcept nogil                     # O(1); aborts when there is none
 cdef void* mem_calloc(Mem* m, size_t n) noexcept nogil                    # zeroed; aborts
 cdef void* mem_realloc(Mem* m, void* p, size_t n) noexcept nogil          # p may be NULL; aborts

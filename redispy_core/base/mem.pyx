@@ -1,14 +1,26 @@
 """The counting allocator (see mem.pxd).
 
-Below it lies mimalloc, linked statically at build time (8-byte size classes up to 64 bytes, 12.5 % steps above), or
-libc's malloc where there is none and in sanitizer builds. Counting uses the usable size, so `used` includes what the
-allocator rounds up.
+Blocks up to SLAB_MAX bytes come from slabs of our own, larger ones from mimalloc, linked statically at build time, or
+from libc's malloc where there is none. Measured on a million keys, mimalloc and glibc alone round small blocks to 16
+bytes; the 8-byte steps here save 8 to 20 bytes a key, and an allocation costs about as much. Sanitizer builds use
+libc for all. Counting uses the usable size, so `used` includes what is rounded up.
 
-Threads: a Mem belongs to its engine's thread. A thread that frees in the background has a Mem of its own, whose
-(wrapped) `used` the owner adds later.
+Slabs: an arena is a reservation of 64 GB of addresses (not of memory), aligned to its size, so the arena of an
+address is one table look-up. It is cut into spans of 64 KB; a span serves one size class:
+
+    [struct Span, 64 bytes][block 0][block 1] ...
+
+Blocks have no header. A free block holds the link to the next free one of its span; blocks never used yet lie behind
+`bump`, so a fresh span takes memory only as it fills. A span whose last block is freed goes back to the arena and its
+pages to the system, but for a few kept warm. Blocks whose size is a multiple of 64 are aligned to 64.
+
+Threads: a Mem and its blocks belong to its engine's thread.
 """
 from libc.stdint cimport int64_t
-from .rp cimport unlikely
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uintptr_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+from .rp cimport likely, unlikely, rp_assert
 
 cdef extern from *:
     """
@@ -65,6 +77,20 @@ cdef extern from *:
         void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         return p == MAP_FAILED ? NULL : p;
     }
+    #ifndef MAP_NORESERVE
+    #define MAP_NORESERVE 0
+    #endif
+    static void *raw_reserve(size_t n) {        /* addresses without memory */
+        void *p = mmap(NULL, n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        return p == MAP_FAILED ? NULL : p;
+    }
+    static int raw_open(void *p, size_t n) { return mprotect(p, n, PROT_READ | PROT_WRITE); }
+    static void raw_release(void *p, size_t n) { madvise(p, n, MADV_DONTNEED); }
+    #if defined(__SANITIZE_ADDRESS__)
+    #define RAW_NO_SLABS 1
+    #else
+    #define RAW_NO_SLABS 0
+    #endif
     static __attribute__((noreturn, cold)) void raw_out_of_memory(size_t n) {
         fprintf(stderr, "Out Of Memory allocating %zu bytes!\\n", n);
         fflush(stderr);
@@ -82,14 +108,228 @@ cdef extern from *:
     const char* raw_name() nogil
     void* raw_map(size_t n) nogil
     int munmap(void* p, size_t n) nogil
+    void* raw_reserve(size_t n) nogil
+    int raw_open(void* p, size_t n) nogil
+    void raw_release(void* p, size_t n) nogil
+    bint RAW_NO_SLABS
     void raw_out_of_memory(size_t n) nogil
 
 
+cdef enum:
+    SPAN_BITS = 16
+    SPAN = 1 << SPAN_BITS
+    SPAN_HEADER = 64
+    ARENA_BITS = 36
+    ARENA_TABLE = 2048          # 47 bits of addresses
+    SPANS_AN_ARENA = 1 << (ARENA_BITS - SPAN_BITS)
+    OPEN_SPANS = 16             # become accessible together: 1 MB
+    WARM_SPANS = 16             # free spans that keep their pages
+    PAGE = 4096                 # kept of a cold span for its link; a larger page is simply not released
+
+cdef struct Span:
+    void* free                  # chain of freed blocks
+    uint32_t bump               # offset of the first block never used
+    uint32_t end                # bump's limit
+    uint32_t used               # live blocks
+    uint16_t size               # bytes a block
+    uint8_t cls
+    uint8_t listed              # stands in Mem.roomy
+    Span* prev
+    Span* next
+    Arena* arena
+
+cdef struct Arena:
+    char* base
+    uint32_t next_span          # spans handed out so far
+    int warm                    # returned spans that have their pages
+    Span* free                  # returned spans, newest first
+    Arena* older
+
+cdef Arena* arena_at[ARENA_TABLE]       # by address >> ARENA_BITS
+
+
+# ---------------------------------------------------------------- slabs
+
+cdef inline int class_of(size_t n) noexcept nogil:
+    """8-byte steps up to 128, 16 up to 256, 32 up to 512, 64 up to 1024."""
+    if n <= 128:
+        return <int>((n - 1) >> 3) if n else 0
+    if n <= 256:
+        return 16 + <int>((n - 129) >> 4)
+    if n <= 512:
+        return 24 + <int>((n - 257) >> 5)
+    return 32 + <int>((n - 513) >> 6)
+
+
+cdef inline size_t class_size(int cls) noexcept nogil:
+    if cls < 16:
+        return (cls + 1) * 8
+    if cls < 24:
+        return 128 + (cls - 15) * 16
+    if cls < 32:
+        return 256 + (cls - 23) * 32
+    return 512 + (cls - 31) * 64
+
+
+cdef inline Span* span_of(const void* p) noexcept nogil:
+    """The span of a block, NULL if it came from the allocator below."""
+    cdef uintptr_t a = <uintptr_t>p >> ARENA_BITS
+    if unlikely(a >= ARENA_TABLE) or arena_at[a] == NULL:
+        return NULL
+    return <Span*>(<uintptr_t>p & ~<uintptr_t>(SPAN - 1))
+
+
+cdef Arena* new_arena(Mem* m) noexcept nogil:
+    cdef uintptr_t size = <uintptr_t>1 << ARENA_BITS
+    cdef char* p = <char*>raw_reserve(2 * size)
+    cdef char* base
+    cdef Arena* a
+    if p == NULL:
+        return NULL
+    base = <char*>((<uintptr_t>p + size - 1) & ~(size - 1))
+    if base > p:
+        munmap(p, base - p)
+    munmap(base + size, p + size - base)
+    a = <Arena*>calloc(1, sizeof(Arena))
+    if a == NULL or <uintptr_t>base >> ARENA_BITS >= ARENA_TABLE:
+        munmap(base, size)
+        free(a)
+        return NULL
+    a.base = base
+    a.older = m.arenas
+    m.arenas = a
+    arena_at[<uintptr_t>base >> ARENA_BITS] = a
+    return a
+
+
+cdef Span* fresh_span(Mem* m) noexcept nogil:
+    cdef Arena* a = m.arenas
+    cdef Span* p
+    while a != NULL:
+        if a.free != NULL:
+            p = a.free
+            a.free = p.next
+            if a.warm:
+                a.warm -= 1
+            return p
+        a = a.older
+    a = m.arenas
+    if a == NULL or a.next_span == SPANS_AN_ARENA:
+        a = new_arena(m)
+        if a == NULL:
+            return NULL
+    p = <Span*>(a.base + <size_t>a.next_span * SPAN)
+    if a.next_span % OPEN_SPANS == 0 and raw_open(p, OPEN_SPANS * SPAN) != 0:
+        return NULL
+    a.next_span += 1
+    p.arena = a
+    return p
+
+
+cdef inline void unlist(Mem* m, Span* p) noexcept nogil:
+    if p.prev != NULL:
+        p.prev.next = p.next
+    else:
+        m.roomy[p.cls] = p.next
+    if p.next != NULL:
+        p.next.prev = p.prev
+    p.listed = False
+
+
+cdef inline void enlist(Mem* m, Span* p) noexcept nogil:
+    p.prev = NULL
+    p.next = m.roomy[p.cls]
+    if p.next != NULL:
+        p.next.prev = p
+    m.roomy[p.cls] = p
+    p.listed = True
+
+
+cdef Span* refill(Mem* m, int cls) noexcept nogil:
+    """Gives a class a span with room; NULL when there is no address space."""
+    cdef Span* p = m.roomy[cls]
+    if p != NULL:
+        unlist(m, p)
+    else:
+        p = NULL if m.no_slabs else fresh_span(m)
+        if p == NULL:
+            m.no_slabs = True
+            return NULL
+        p.free = NULL
+        p.used = 0
+        p.size = <uint16_t>class_size(cls)
+        p.cls = <uint8_t>cls
+        p.listed = False
+        p.bump = SPAN_HEADER
+        p.end = SPAN_HEADER + (SPAN - SPAN_HEADER) // p.size * p.size
+    m.now[cls] = p
+    return p
+
+
+cdef inline void* slab_alloc(Mem* m, size_t n) noexcept nogil:
+    """NULL when the slabs have none; n <= SLAB_MAX."""
+    cdef int cls = class_of(n)
+    cdef Span* p = m.now[cls]
+    cdef void* block
+    if unlikely(p == NULL) or unlikely(p.free == NULL and p.bump == p.end):
+        p = refill(m, cls)
+        if unlikely(p == NULL):
+            return NULL
+    p.used += 1
+    m.used += p.size
+    m.blocks += 1
+    block = p.free
+    if block != NULL:
+        memcpy(&p.free, block, sizeof(void*))
+        return block
+    block = <char*>p + p.bump
+    p.bump += p.size
+    return block
+
+
+cdef void return_span(Mem* m, Span* p) noexcept nogil:
+    cdef Arena* a = p.arena
+    if p.listed:
+        unlist(m, p)
+    if a.warm >= WARM_SPANS:
+        raw_release(<char*>p + PAGE, SPAN - PAGE)       # the first page keeps the link
+    else:
+        a.warm += 1
+    p.next = a.free
+    a.free = p
+
+
+cdef inline void slab_free(Mem* m, Span* p, void* block) noexcept nogil:
+    memcpy(block, &p.free, sizeof(void*))
+    p.free = block
+    p.used -= 1
+    m.used -= p.size
+    m.blocks -= 1
+    if likely(p == m.now[p.cls]):
+        return
+    if unlikely(p.used == 0):
+        return_span(m, p)
+    elif not p.listed:
+        enlist(m, p)
+
+
+# ---------------------------------------------------------------- the allocator
+
 cdef void mem_init(Mem* m) noexcept nogil:
-    m.used = 0
-    m.peak = 0
-    m.blocks = 0
+    memset(m, 0, sizeof(Mem))
     m.fail_after = -1
+    m.no_slabs = RAW_NO_SLABS
+
+
+cdef void mem_destroy(Mem* m) noexcept nogil:
+    cdef Arena* a
+    while m.arenas != NULL:
+        a = m.arenas
+        m.arenas = a.older
+        arena_at[<uintptr_t>a.base >> ARENA_BITS] = NULL
+        munmap(a.base, <size_t>1 << ARENA_BITS)
+        free(a)
+    mem_init(m)
 
 
 cdef inline void* counted(Mem* m, void* p, size_t n) noexcept nogil:
@@ -109,56 +349,109 @@ cdef inline bint told_to_fail(Mem* m) noexcept nogil:
 
 
 cdef void* mem_alloc(Mem* m, size_t n) noexcept nogil:
+    cdef void* p
+    if likely(n <= SLAB_MAX):
+        p = slab_alloc(m, n)
+        if likely(p != NULL):
+            return p
     return counted(m, raw_malloc(n), n)
 
 
 cdef void* mem_calloc(Mem* m, size_t n) noexcept nogil:
+    cdef void* p
+    if n <= SLAB_MAX:
+        p = slab_alloc(m, n)
+        if likely(p != NULL):
+            return memset(p, 0, n)
     return counted(m, raw_calloc(n), n)
 
 
 cdef void* mem_aligned_calloc(Mem* m, size_t n, size_t align) noexcept nogil:
+    if n <= SLAB_MAX and align == 64 and n % 64 == 0 and not m.no_slabs:
+        return mem_calloc(m, n)
     return counted(m, raw_aligned_calloc(n, align), n)
 
 
-cdef void* mem_realloc(Mem* m, void* p, size_t n) noexcept nogil:
-    if p == NULL:
-        return mem_alloc(m, n)
-    cdef size_t before = raw_usable(p)
-    cdef void* q = raw_realloc(p, n)
-    if unlikely(q == NULL):
-        raw_out_of_memory(n)
-    m.used += raw_usable(q) - before
+cdef void* mem_try_alloc(Mem* m, size_t n) noexcept nogil:
+    cdef void* p
+    if told_to_fail(m):
+        return NULL
+    if likely(n <= SLAB_MAX):
+        p = slab_alloc(m, n)
+        if likely(p != NULL):
+            return p
+    p = raw_malloc(n)
+    return NULL if unlikely(p == NULL) else counted(m, p, n)
+
+
+cdef void* move_block(Mem* m, Span* s, void* p, size_t n) noexcept nogil:
+    """Realloc of a slab's block, or of a large block that becomes small; NULL: no memory."""
+    cdef size_t old = s.size if s != NULL else raw_usable(p)
+    cdef void* q
+    if s != NULL and n <= SLAB_MAX and class_of(n) == s.cls:
+        return p
+    q = slab_alloc(m, n) if n <= SLAB_MAX else NULL
+    if q == NULL:
+        q = raw_malloc(n)
+        if unlikely(q == NULL):
+            return NULL
+        counted(m, q, n)
+    memcpy(q, p, old if old < n else n)
+    mem_free(m, p)
     return q
 
 
-cdef void* mem_try_alloc(Mem* m, size_t n) noexcept nogil:
-    if told_to_fail(m):
-        return NULL
-    cdef void* p = raw_malloc(n)
-    if unlikely(p == NULL):
-        return NULL
-    return counted(m, p, n)
-
-
 cdef void* mem_try_realloc(Mem* m, void* p, size_t n) noexcept nogil:
+    cdef size_t before
+    cdef Span* s
+    cdef void* q
     if p == NULL:
         return mem_try_alloc(m, n)
     if told_to_fail(m):
         return NULL
-    cdef size_t before = raw_usable(p)
-    cdef void* q = raw_realloc(p, n)
+    s = span_of(p)
+    if s != NULL or (n <= SLAB_MAX and not m.no_slabs):
+        return move_block(m, s, p, n)
+    before = raw_usable(p)
+    q = raw_realloc(p, n)
+    if likely(q != NULL):
+        m.used += raw_usable(q) - before
+    return q
+
+
+cdef void* mem_realloc(Mem* m, void* p, size_t n) noexcept nogil:
+    cdef int64_t fail_after = m.fail_after
+    cdef void* q
+    m.fail_after = -1                   # only client-sized allocations are told to fail
+    q = mem_try_realloc(m, p, n)
+    m.fail_after = fail_after
     if unlikely(q == NULL):
-        return NULL
-    m.used += raw_usable(q) - before
+        raw_out_of_memory(n)
     return q
 
 
 cdef void mem_free(Mem* m, void* p) noexcept nogil:
+    cdef Span* s
     if p == NULL:
+        return
+    s = span_of(p)
+    if likely(s != NULL):
+        slab_free(m, s, p)
         return
     m.used -= raw_usable(p)
     m.blocks -= 1
     raw_free(p)
+
+
+cdef size_t mem_usable(const void* p) noexcept nogil:
+    cdef Span* s = span_of(p)
+    return s.size if s != NULL else raw_usable(p)
+
+
+cdef size_t mem_good_size(size_t n) noexcept nogil:
+    if n <= SLAB_MAX and not RAW_NO_SLABS:
+        return class_size(class_of(n))
+    return raw_good_size(n)
 
 
 cdef void* mem_map(Mem* m, size_t n) noexcept nogil:
@@ -172,14 +465,6 @@ cdef void* mem_map(Mem* m, size_t n) noexcept nogil:
 cdef void mem_unmap(Mem* m, void* p, size_t n) noexcept nogil:
     m.used -= n
     munmap(p, n)
-
-
-cdef size_t mem_usable(const void* p) noexcept nogil:
-    return raw_usable(p)
-
-
-cdef size_t mem_good_size(size_t n) noexcept nogil:
-    return raw_good_size(n)
 
 
 cdef void mem_sample_peak(Mem* m) noexcept nogil:
@@ -200,6 +485,10 @@ cdef class MemFace:
 
     def __cinit__(self):
         mem_init(&self.mem)
+
+    def __dealloc__(self):
+        if self.mem.blocks == 0:            # else an owner that is freed later still has blocks here
+            mem_destroy(&self.mem)
 
     @property
     def used(self):
