@@ -40,7 +40,7 @@ TEXTS = {
     "BIT_VALUE": "ERR bit is not an integer or out of range",
     "BIT_ARG": "ERR The bit argument must be 1 or 0.",
     "BITOP_NOT": "ERR BITOP NOT must be called with a single source key.",
-    "BITOP_DIFF": "ERR BITOP %s must be called with multiple source keys.",
+    "BITOP_DIFF": "ERR BITOP %s must be called with at least two source keys.",
     "BITFIELD_TYPE": "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.",
     "BITFIELD_OVERFLOW": "ERR Invalid OVERFLOW type specified",
     "BITFIELD_RO": "ERR BITFIELD_RO only supports the GET subcommand",
