@@ -20,11 +20,12 @@ from .base.mem cimport (Mem, mem_alloc, mem_allocator_name, mem_destroy, mem_fre
 from .base.rp cimport RP_TICKS_NAME, likely, rp_ticks, unlikely
 from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
-                           CL_MULTI, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
+                           CL_MULTI, CL_PAUSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
                            CL_WRITE_WATCHED, Client, Ctx, G_NOAUTH, client_by_fd, client_by_id, client_close,
                            client_free, client_memory, client_new, client_pending)
 from .exec.dispatch cimport Exec, exec_free, exec_init, feed_input, resume_input, run_command
 from .exec.io cimport io_flush, io_read, io_write
+from .exec.pause cimport PAUSE_ALL, PAUSE_WRITE, pause_actions, pause_deadline, pause_step
 from .exec.registry cimport Command, Registry
 from .exec.stats cimport stats_reset
 from .keyspace.db cimport Db, Keyspace, ks_free, ks_free_slice, ks_init
@@ -175,6 +176,7 @@ cdef class Engine:
     def before_sleep(self):
         """Fast expiry and all pending replies; True if attend() has something to do."""
         expire_cycle(&self.x.expire, &self.ks, CYCLE_FAST)
+        pause_step(&self.x)
         io_flush(&self.x)
         return self.x.clients.attention != NULL
 
@@ -298,8 +300,8 @@ cdef class Engine:
         cdef Client* c = self.x.clients.first
         cdef int64_t limit = self.env.knobs.timeout * 1000
         while c != NULL:
-            if limit and self.env.now_ms - c.active_ms > limit and not c.flags & (CL_FAKE | CL_BLOCKED | CL_PUBSUB |
-                                                                                  CL_REPLICA | CL_PRIMARY):
+            if limit and self.env.now_ms - c.active_ms > limit and not c.flags & (CL_FAKE | CL_BLOCKED | CL_PAUSED |
+                                                                                  CL_PUBSUB | CL_REPLICA | CL_PRIMARY):
                 client_close(&self.x.clients, c)
             c = c.next
 
@@ -405,7 +407,7 @@ cdef class Engine:
         while c != NULL:
             if not c.flags & CL_FAKE:
                 totals["connected"] += 1
-                totals["blocked"] += (c.flags & CL_BLOCKED) != 0
+                totals["blocked"] += (c.flags & (CL_BLOCKED | CL_PAUSED)) != 0
                 totals["pubsub"] += (c.flags & CL_PUBSUB) != 0
                 totals["memory"] += client_memory(c)
                 totals["max_input"] = max(totals["max_input"], c.q.cap)
@@ -474,6 +476,14 @@ cdef class Engine:
         for i in range(self.ks.ndbs):
             self.ks.dbs[i].keys.policy = RESIZE_AVOID if avoid else RESIZE_ALLOW
             self.ks.dbs[i].expires.policy = RESIZE_AVOID if avoid else RESIZE_ALLOW
+
+    # ------------------------------------------------------------ pauses
+
+    def pause_state(self):
+        """("all", "write" or None, when before_sleep() must run for it in ms of now_ms, or 0): what is held back."""
+        cdef uint32_t actions = pause_actions(&self.x)
+        mode = "all" if actions & PAUSE_ALL else "write" if actions & PAUSE_WRITE else None
+        return mode, pause_deadline(&self.x)
 
 
 # ---------------------------------------------------------------- helpers without self

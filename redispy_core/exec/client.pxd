@@ -82,6 +82,15 @@ cdef struct Client:
     int64_t repl_offset
     size_t argv_bytes              # bytes of the current command's arguments
     size_t q_peak                  # largest query buffer lately
+    bint held                      # parser.argv is a request that waits to be run (again): its bytes are kept
+    int channels                   # subscriptions (kept by exec/pubsub)
+    int patterns
+    int shard_channels
+    int queued                     # commands queued in MULTI, and what they are (kept by exec/multi)
+    uint64_t queued_flags          # CMD_* of all of them
+    size_t multi_bytes
+    int watched                    # keys watched
+    uint64_t redirect              # client that gets the invalidations; 0: itself (kept by exec/tracking)
     Client* prev                   # list of all clients
     Client* next
     Client* next_pending           # list of clients with output

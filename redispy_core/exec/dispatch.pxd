@@ -12,6 +12,14 @@ from .stats cimport Stats
 
 cdef enum:
     GATES = 15
+    RESET_FNS = 8
+    PAUSE_PURPOSES = 3
+
+cdef struct PauseState:             # what exec/pause holds back, by purpose
+    int64_t until_ms[PAUSE_PURPOSES]
+    uint32_t actions[PAUSE_PURPOSES]
+    uint32_t all_actions            # of all purposes together
+    bint wake                       # a pause ended or was relaxed: clients that were held back can go on
 
 cdef struct OutputLimit:            # client-output-buffer-limit of one class; 0: none
     size_t hard
@@ -24,6 +32,17 @@ cdef enum LimitClass:
     LIMIT_PUBSUB = 2
 
 ctypedef bint (*gate_fn)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil   # True: refused (and answered) or queued
+
+ctypedef void (*client_fn)(Exec* x, Client* c) noexcept nogil
+
+cdef struct DebugState:             # what DEBUG switches
+    int allowed                     # enable-debug-command: 0 no, 1 yes, 2 for local connections
+    bint cron_paused
+    bint no_resize                  # DICT-RESIZING 0
+    bint scripts_deny_off           # SET-DISABLE-DENY-SCRIPTS
+    size_t packed_threshold         # QUICKLIST-PACKED-THRESHOLD; 0: the ordinary one
+    int64_t peak_reset_ms           # REPLYBUFFER PEAK-RESET-TIME; -1: never
+    bint no_reply_resize
 
 cdef struct Exec:
     Mem* mem
@@ -48,9 +67,18 @@ cdef struct Exec:
     void (*monitor)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil   # MONITOR's feed; NULL while nobody looks
     void (*slow)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc, int64_t ns) noexcept nogil   # a command took longer than slow_ns
     int64_t slow_ns                 # threshold; INT64_MAX: never
+    size_t batch                    # bytes of the input that is being run
+    PauseState pause
+    DebugState debug
+    Sds* modules[2]                 # HELLO's list of modules, written for RESP2 and RESP3; NULL: none
+    bint (*authenticate)(Exec* x, Client* c, Slice user, Slice password) noexcept nogil    # NULL: there is only the default user
+    bint (*user_exists)(Exec* x, Slice user) noexcept nogil                                # likewise
+    client_fn on_reset[RESET_FNS]   # RESET: what each room forgets of a client
+    int resets
 
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept
 cdef void exec_free(Exec* x) noexcept nogil
+cdef void exec_on_reset(Exec* x, client_fn fn) noexcept nogil                                    # fn also runs for clients that have nothing to forget
 cdef void run_command(Exec* x, Client* c, Slice* argv, int argc) noexcept nogil                  # lookup, gates, call
 cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil           # the body, with statistics
 cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil                 # parses and runs all complete requests; bytes consumed

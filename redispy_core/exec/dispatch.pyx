@@ -11,7 +11,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove, memset
 from ..base.env cimport Env, env_freeze_now, env_ticks_ns
 from ..base.mem cimport Mem, mem_alloc, mem_free, mem_realloc
-from ..base.rp cimport likely, unlikely, rp_ticks
+from ..base.rp cimport likely, unlikely, rp_assert, rp_ticks
 from ..base.sds cimport Slice, sds_free, slice_of
 from ..keyspace.db cimport Keyspace, ks_begin_command
 from ..keyspace.expire cimport expire_init
@@ -51,7 +51,15 @@ cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcep
     x.gate_fns[1] = gate_no_multi
 
 
+cdef void exec_on_reset(Exec* x, client_fn fn) noexcept nogil:
+    rp_assert(x.resets < RESET_FNS)
+    x.on_reset[x.resets] = fn
+    x.resets += 1
+
+
 cdef void exec_free(Exec* x) noexcept nogil:
+    sds_free(x.mem, x.modules[0])
+    sds_free(x.mem, x.modules[1])
     clients_free(&x.clients)
     pool_clear(x.mem, &x.pool)
     sds_free(x.mem, x.password)
@@ -61,6 +69,10 @@ cdef void exec_free(Exec* x) noexcept nogil:
 # ---------------------------------------------------------------- gates
 
 cdef bint gate_noauth(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil:
+    if x.password == NULL:                      # the password that it lacked is no longer asked for
+        c.authenticated = True
+        c.gates &= ~<uint32_t>G_NOAUTH
+        return False
     reply_error(&c.out, E_NOAUTH)
     return True
 
@@ -167,8 +179,6 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
     began = rp_ticks()
     run_body(x, c, cmd, argv, argc)
     ns = env_ticks_ns(x.env, rp_ticks() - began)
-    c.last_command = cmd.name
-    c.last_command_len = cmd.name_len
     c.commands += 1
     stats_call(&x.stats, cmd, ns, c.out.errors != errors, x.env.knobs.latency_tracking != 0)
     if unlikely(ns >= x.slow_ns):
@@ -197,9 +207,12 @@ cdef void run_command(Exec* x, Client* c, Slice* argv, int argc) noexcept nogil:
     elif unlikely(not arity_fits(cmd, argc)):
         reply_errorf(&c.out, E_ARITY, slice_of(cmd.name, cmd.name_len), slice_of(NULL, 0))
         refuse(x, c, cmd)
-    elif likely((x.gates | c.gates) & cmd.gates == 0) or not gates_refuse(x, c, cmd, argv, argc):
-        call(x, c, cmd, argv, argc)
-    if unlikely(c.flags & (CL_REPLY_OFF | CL_REPLY_SKIP | CL_REPLY_SKIP_NEXT)):
+    else:
+        c.last_command = cmd.name
+        c.last_command_len = cmd.name_len
+        if likely((x.gates | c.gates) & cmd.gates == 0) or not gates_refuse(x, c, cmd, argv, argc):
+            call(x, c, cmd, argv, argc)
+    if unlikely(c.flags & (CL_REPLY_OFF | CL_REPLY_SKIP | CL_REPLY_SKIP_NEXT)) and not c.held:
         muted(c, mark)
     if unlikely(x.after_unit != NULL) and x.depth == 0:
         x.after_unit(x)
@@ -278,11 +291,12 @@ cdef void run_and_keep(Exec* x, Client* c, char* buf, size_t len) noexcept nogil
     cdef size_t begin = c.q.pos
     cdef size_t done
     c.parser.missing = 0
+    x.batch = len
     done = begin + run_buffer(x, c, buf + begin, len - begin)
     if c.flags & (CL_CLOSE_ASAP | CL_CLOSE_AFTER_REPLY):
         client_reset_query(x.mem, c)
         return
-    if done == len and c.parser.multibulk == 0:
+    if done == len and c.parser.multibulk == 0 and not c.held:
         if c.q.data != NULL:
             client_reset_query(x.mem, c)
         parser_shrink(x.mem, &c.parser)
@@ -293,7 +307,7 @@ cdef void run_and_keep(Exec* x, Client* c, char* buf, size_t len) noexcept nogil
 cdef void keep_request(Exec* x, Client* c, char* buf, size_t len, size_t done) noexcept nogil:
     """Keeps [begin of the open request, len); q.pos tells how far it is parsed."""
     cdef size_t begin = done
-    if c.parser.multibulk > 0 and c.parser.argc > 0:
+    if (c.parser.multibulk > 0 or c.held) and c.parser.argc > 0:
         begin = c.parser.argv[0].ptr - buf      # headers before the first argument are parsed: they may go
     keep_rest(x, c, buf, len, begin)
     c.q.pos = done - begin
@@ -321,6 +335,11 @@ cdef inline void after_input(Exec* x, Client* c) noexcept nogil:
 
 
 cdef void resume_input(Exec* x, Client* c) noexcept nogil:
+    if c.held:
+        c.held = False
+        run_command(x, c, c.parser.argv, c.parser.argc)
+        if c.held:
+            return
     if c.q.len and not c.flags & STOP:
         run_and_keep(x, c, c.q.data, c.q.len)
     after_input(x, c)

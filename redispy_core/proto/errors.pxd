@@ -103,6 +103,22 @@ cdef enum Err:
     E_UNBLOCKED
     E_NO_SHUTDOWN
     E_UNBLOCKED_ROLE
+    E_SELECT_CLUSTER
+    E_CLIENT_ID_POSITIVE
+    E_CLIENT_ID_INVALID
+    E_CLIENT_TYPE
+    E_NO_SUCH_USER
+    E_MAXAGE_INT
+    E_MAXAGE_POSITIVE
+    E_PAUSE_MODE
+    E_NOT_HASHTABLE
+    E_DB_OUT_OF_RANGE
+    E_NOT_SDS
+    E_NOT_LISTPACK
+    E_PROTOCOL_TYPE
+    E_PROTOCOL_RESP2
+    E_PACKED_THRESHOLD
+    E_DEBUG_UNAVAILABLE
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s

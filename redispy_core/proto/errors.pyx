@@ -122,6 +122,24 @@ TEXTS = {
     "UNBLOCKED": "UNBLOCKED client unblocked via CLIENT UNBLOCK",
     "NO_SHUTDOWN": "ERR No shutdown in progress.",
     "UNBLOCKED_ROLE": "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+    # clients and DEBUG
+    "SELECT_CLUSTER": "ERR SELECT is not allowed in cluster mode",
+    "CLIENT_ID_POSITIVE": "ERR client-id should be greater than 0",
+    "CLIENT_ID_INVALID": "ERR Invalid client ID",
+    "CLIENT_TYPE": "ERR Unknown client type '%s'",
+    "NO_SUCH_USER": "ERR No such user '%s'",
+    "MAXAGE_INT": "ERR maxage is not an integer or out of range",
+    "MAXAGE_POSITIVE": "ERR maxage should be greater than 0",
+    "PAUSE_MODE": "ERR CLIENT PAUSE mode must be WRITE or ALL",
+    "NOT_HASHTABLE": "ERR The value stored at the specified key is not represented using an hash table",
+    "DB_OUT_OF_RANGE": "ERR Out of range database",
+    "NOT_SDS": "ERR Not an sds encoded string.",
+    "NOT_LISTPACK": "ERR Not a listpack encoded object.",
+    "PROTOCOL_TYPE": "ERR Wrong protocol type name. Please use one of the following: "
+                     "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
+    "PROTOCOL_RESP2": "ERR RESP2 is not supported by this command",
+    "PACKED_THRESHOLD": "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
+    "DEBUG_UNAVAILABLE": "ERR %s failed: %s",
 }
 
 
