@@ -31,6 +31,18 @@ cdef enum LimitClass:
     LIMIT_REPLICA = 1
     LIMIT_PUBSUB = 2
 
+cdef enum:
+    AHEAD = 16                      # requests of a pipeline that are parsed ahead
+    AHEAD_ARGS = 16                 # of at most so many arguments each
+
+cdef struct Ahead:                  # a request parsed ahead of its turn
+    Command* cmd
+    uint64_t hash                   # of its first key, if it has one
+    size_t end                      # where the next request begins
+    int argc
+    bint has_key
+    Slice argv[AHEAD_ARGS]
+
 ctypedef bint (*gate_fn)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil   # True: refused (and answered) or queued
 
 ctypedef void (*client_fn)(Exec* x, Client* c) noexcept nogil
@@ -61,6 +73,7 @@ cdef struct Exec:
     int depth                       # nesting of call: EXEC, scripts
     Sds* password                   # of the default user; NULL: none
     OutputLimit limits[3]
+    Ahead* ahead                    # AHEAD of them
     char* io_buffer                 # shared by all reads
     bint paused_reads
     void (*after_unit)(Exec* x) noexcept nogil      # blocked clients that can be served; NULL while there are none

@@ -5,6 +5,9 @@ loading, out of memory ...). Each is one bit: a command has the bits that concer
 the bits of their states, and only when the two meet are the gates asked, in the order of enum Gate. So the usual
 command passes them all in one test.
 
+A pipeline's requests are parsed up to AHEAD at a time; the hash buckets of their first keys and then the keys' blocks
+are prefetched, so that the cache misses of a batch overlap instead of following each other.
+
 Time is frozen when a batch of input begins and again after a command that took long, so a command sees one time.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
@@ -13,13 +16,14 @@ from ..base.env cimport Env, env_freeze_now, env_ticks_ns
 from ..base.mem cimport Mem, mem_alloc, mem_free, mem_realloc
 from ..base.rp cimport likely, unlikely, rp_assert, rp_ticks
 from ..base.sds cimport Slice, sds_free, slice_of
-from ..keyspace.db cimport Keyspace, ks_begin_command
+from ..keyspace.db cimport Keyspace, ks_begin_command, ks_remember
 from ..keyspace.expire cimport expire_init
 from ..proto.errors cimport (E_ARITY, E_NOAUTH, E_NO_MULTI, E_PROTO_EXPECTED, E_UNKNOWN_COMMAND, E_UNKNOWN_SUBCOMMAND,
                              Err)
-from ..proto.parser cimport (PARSED_COMMAND, PARSED_ERROR, PARSED_MORE, Parsed, ParserLimits, parse_request,
-                             parser_rebase, parser_shrink)
+from ..proto.parser cimport (PARSED_COMMAND, PARSED_ERROR, Parsed, ParserLimits, parse_request, parser_rebase,
+                             parser_restart, parser_shrink)
 from ..proto.reply cimport OutMark, out_bytes, out_mark, out_rollback, pool_clear, reply_error, reply_errorf
+from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI, CL_NO_TOUCH,
                       CL_PAUSED, CL_PRIMARY, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, Client, Ctx, G_NOAUTH,
                       G_NO_MULTI, client_close, client_pending, client_reset_query, clients_free, clients_init)
@@ -47,6 +51,7 @@ cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcep
     clients_init(&x.clients, m, &x.pool)
     stats_reset(&x.stats)
     expire_init(&x.expire)
+    x.ahead = <Ahead*>mem_alloc(m, AHEAD * sizeof(Ahead))
     x.gate_fns[0] = gate_noauth
     x.gate_fns[1] = gate_no_multi
 
@@ -64,6 +69,7 @@ cdef void exec_free(Exec* x) noexcept nogil:
     pool_clear(x.mem, &x.pool)
     sds_free(x.mem, x.password)
     mem_free(x.mem, x.io_buffer)
+    mem_free(x.mem, x.ahead)
 
 
 # ---------------------------------------------------------------- gates
@@ -171,9 +177,10 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
     cdef int64_t ns
     cdef uint64_t began
     x.current = c
+    if x.depth:
+        ks_begin_command(x.ks)              # run_command does it for the outermost
     x.depth += 1
     x.ks.no_touch = (c.flags & CL_NO_TOUCH) != 0
-    ks_begin_command(x.ks)
     if unlikely(x.monitor != NULL):
         x.monitor(x, c, cmd, argv, argc)
     began = rp_ticks()
@@ -199,7 +206,12 @@ cdef inline void muted(Client* c, OutMark mark) noexcept nogil:
 
 
 cdef void run_command(Exec* x, Client* c, Slice* argv, int argc) noexcept nogil:
-    cdef Command* cmd = registry_lookup(<Registry>x.registry, argv, argc)
+    ks_begin_command(x.ks)
+    run_found(x, c, registry_lookup(<Registry>x.registry, argv, argc), argv, argc)
+
+
+cdef void run_found(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
+    """cmd: what the lookup gave, NULL for an unknown one."""
     cdef OutMark mark = out_mark(&c.out)
     if unlikely(cmd == NULL):
         reply_unknown(x, c, argv, argc)
@@ -238,26 +250,90 @@ cdef void protocol_error(Exec* x, Client* c) noexcept nogil:
     c.flags |= CL_CLOSE_AFTER_REPLY
 
 
+cdef inline void look_ahead(Exec* x, Client* c, Ahead* a, size_t end) noexcept nogil:
+    """Takes the request that the parser has just completed; begins to fetch its first key's bucket."""
+    cdef Slice key
+    memcpy(a.argv, c.parser.argv, c.parser.argc * sizeof(Slice))
+    a.argc = c.parser.argc
+    a.end = end
+    a.cmd = registry_lookup(<Registry>x.registry, a.argv, a.argc)
+    a.has_key = a.cmd != NULL and a.cmd.first_key > 0 and a.cmd.first_key < a.argc
+    if a.has_key:
+        key = a.argv[a.cmd.first_key]
+        a.hash = dict_hash(&c.db.keys, key.ptr, key.len)
+        dict_prefetch(&c.db.keys, a.hash)
+
+
+cdef int run_ahead(Exec* x, Client* c, int n) noexcept nogil:
+    """Runs n requests parsed ahead, until the client must stop; how many were run."""
+    cdef int i
+    cdef Ahead* a
+    for i in range(n):
+        if x.ahead[i].has_key:
+            dict_prefetch_entry(&c.db.keys, x.ahead[i].hash)
+    for i in range(n):
+        a = &x.ahead[i]
+        ks_begin_command(x.ks)
+        if a.has_key:
+            ks_remember(x.ks, a.argv[a.cmd.first_key], a.hash)
+        run_found(x, c, a.cmd, a.argv, a.argc)
+        if unlikely(c.flags & STOP):
+            return i + 1
+    return n
+
+
+cdef void run_alone(Exec* x, Client* c) noexcept nogil:
+    if is_http(c.parser.argv[0]):
+        client_close(&x.clients, c)
+    else:
+        run_command(x, c, c.parser.argv, c.parser.argc)
+
+
+cdef int parse_ahead(Exec* x, Client* c, char* buf, size_t len, size_t* pos, Parsed* r, bint* alone) noexcept nogil:
+    """Parses up to AHEAD requests into x.ahead; their number. `alone`: one more stands in the parser, to be run by
+    itself: it is long, or may be no request at all. An inline request is unescaped in place and cannot be parsed
+    twice, so none is parsed behind another that might stop the client."""
+    cdef ParserLimits limits
+    cdef int n = 0
+    limits.max_bulk = x.env.knobs.proto_max_bulk_len
+    limits.max_inline = x.env.knobs.proto_inline_max_size
+    limits.authenticated = not c.gates & G_NOAUTH
+    alone[0] = False
+    r[0] = PARSED_COMMAND
+    while n < AHEAD and pos[0] < len:
+        if n and ((buf[pos[0]] != 42 and c.parser.multibulk == 0) or not limits.authenticated):
+            break
+        r[0] = parse_request(x.mem, &c.parser, buf, len, pos, &limits)
+        if r[0] != PARSED_COMMAND:
+            break
+        if unlikely(c.parser.argc == 0):
+            continue
+        if unlikely(c.parser.argc > AHEAD_ARGS) or unlikely(may_be_http(c.parser.argv[0])):
+            alone[0] = True
+            break
+        look_ahead(x, c, &x.ahead[n], pos[0])
+        n += 1
+    return n
+
+
 cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil:
     cdef size_t pos = 0
     cdef Parsed r
-    cdef ParserLimits limits
-    limits.max_bulk = x.env.knobs.proto_max_bulk_len
-    limits.max_inline = x.env.knobs.proto_inline_max_size
+    cdef bint alone
+    cdef int n
     while pos < len and not c.flags & STOP:
-        limits.authenticated = not c.gates & G_NOAUTH
-        r = parse_request(x.mem, &c.parser, buf, len, &pos, &limits)
-        if unlikely(r != PARSED_COMMAND):
+        n = parse_ahead(x, c, buf, len, &pos, &r, &alone)
+        n = run_ahead(x, c, n)
+        if unlikely(c.flags & STOP):
+            parser_restart(&c.parser)       # what was parsed behind it will be parsed again
+            return x.ahead[n - 1].end
+        if unlikely(alone):
+            run_alone(x, c)
+        elif unlikely(r != PARSED_COMMAND):
             if r == PARSED_ERROR:
                 protocol_error(x, c)
                 return len
             break
-        if unlikely(c.parser.argc == 0):
-            continue
-        if unlikely(may_be_http(c.parser.argv[0])) and is_http(c.parser.argv[0]):
-            client_close(&x.clients, c)
-            return len
-        run_command(x, c, c.parser.argv, c.parser.argc)
     return pos
 
 

@@ -52,6 +52,7 @@ cdef struct Keyspace:
 cdef void ks_init(Keyspace* ks, Mem* m, Env* env, int ndbs) noexcept nogil
 cdef void ks_free(Keyspace* ks) noexcept nogil
 cdef void ks_begin_command(Keyspace* ks) noexcept nogil                      # forgets the hash memo
+cdef void ks_remember(Keyspace* ks, Slice key, uint64_t hash) noexcept nogil # ks_hash(key) was computed ahead
 cdef uint64_t ks_hash(Keyspace* ks, Slice key) noexcept nogil
 
 # --- lookups; NULL = missing or expired

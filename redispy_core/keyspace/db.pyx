@@ -53,6 +53,12 @@ cdef void ks_begin_command(Keyspace* ks) noexcept nogil:
     ks.memo_ptr = NULL
 
 
+cdef void ks_remember(Keyspace* ks, Slice key, uint64_t hash) noexcept nogil:
+    ks.memo_ptr = key.ptr
+    ks.memo_len = key.len
+    ks.memo_hash = hash
+
+
 cdef uint64_t ks_hash(Keyspace* ks, Slice key) noexcept nogil:
     if key.ptr != ks.memo_ptr or key.len != ks.memo_len:
         ks.memo_hash = dict_hash(&ks.dbs[0].keys, key.ptr, key.len)

@@ -27,6 +27,10 @@ cdef struct Parser:
 cdef void parser_init(Parser* p) noexcept nogil
 cdef void parser_free(Mem* m, Parser* p) noexcept nogil
 cdef Parsed parse_request(Mem* m, Parser* p, char* buf, size_t len, size_t* pos, const ParserLimits* limits) noexcept nogil   # O(bytes); advances pos; may unescape inline text in buf
+cdef inline void parser_restart(Parser* p) noexcept nogil:   # forgets the request being read: its bytes will come again
+    p.multibulk = 0
+    p.bulk = -1
+    p.argc = 0
 cdef void parser_rebase(Parser* p, const char* old, const char* fresh) noexcept nogil   # the buffer moved inside a request
 cdef void parser_shrink(Mem* m, Parser* p) noexcept nogil                              # gives a long argv back
 cdef int split_quoted(char* line, size_t n, Slice* out, int cap) noexcept nogil        # words of a line, quotes resolved in place; -1: unbalanced

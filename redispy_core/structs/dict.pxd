@@ -55,6 +55,7 @@ cdef void* dict_remove_at(Mem* m, Dict* d, DictPos p) noexcept nogil       # unl
 cdef void* dict_remove(Mem* m, Dict* d, const char* key, size_t n, uint64_t hash) noexcept nogil   # NULL = absent
 cdef void dict_relink(Dict* d, uint64_t hash, void* old, void* entry) noexcept nogil       # the entry at `old` has moved
 cdef void dict_prefetch(const Dict* d, uint64_t hash) noexcept nogil       # the bucket's line
+cdef void dict_prefetch_entry(const Dict* d, uint64_t hash) noexcept nogil # ... then the entry that its tags point to
 cdef void dict_rehash_step(Mem* m, Dict* d, int buckets) noexcept nogil    # moves up to that many buckets
 cdef bint dict_rehashing(const Dict* d) noexcept nogil
 cdef void dict_reserve(Mem* m, Dict* d, size_t n) noexcept nogil           # room for n entries without growing

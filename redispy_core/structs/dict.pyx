@@ -256,6 +256,22 @@ cdef void dict_prefetch(const Dict* d, uint64_t hash) noexcept nogil:
         rp_prefetch(home(d, hash))
 
 
+cdef void dict_prefetch_entry(const Dict* d, uint64_t hash) noexcept nogil:
+    cdef uint8_t* b
+    cdef unsigned mask
+    cdef char* entry
+    if d.used == 0:
+        return
+    b = home(d, hash)
+    mask = bucket_match(b, <uint8_t>hash) & ((1u << count_of(b)) - 1)
+    if mask:
+        entry = <char*>bucket_get(b, __builtin_ctz(mask))
+        rp_prefetch(entry)
+        rp_prefetch(entry + 40)             # key and small value may lie over the line's end
+    elif chained(b):
+        rp_prefetch(child_of(b))
+
+
 # ---------------------------------------------------------------- change
 
 cdef inline void bucket_add(Mem* m, Dict* d, uint8_t* b, uint8_t tag, const void* entry) noexcept nogil:
