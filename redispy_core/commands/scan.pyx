@@ -53,7 +53,10 @@ cdef void write_key(Out* o, const Scan* s, void* entry) noexcept nogil:
 
 
 cdef int scan_command(Ctx* x) noexcept nogil:
-    """SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]. O(count). compat: an unknown type is no error, none fits."""
+    """SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]. O(count).
+
+    compat: an unknown type is no error, nothing fits it; clients ask for types of modules that may not be loaded.
+    """
     cdef Scan s
     if not scan_cursor_or_reply(x, x.argv[1], &s) or not scan_options_or_reply(x, 2, SCAN_ACCEPTS_TYPE, &s):
         return 0
