@@ -121,8 +121,8 @@ def test_expire_does_not_bring_a_key_back(engine, key):
 def test_values_survive_every_change_of_expiry(engine):
     for value in (b"7", b"short", b"x" * 45, b"y" * 600, b"z" * 70_000):
         engine.call("SET", "k", value)
-        for command in (("PEXPIRE", "k", 1000), ("PEXPIRE", "k", 2000), ("PERSIST", "k"), ("EXPIRE", "k", 7), ("PERSIST", "k")):
-            assert engine.call(*command) == 1
+        for command in ("PEXPIRE k 1000", "PEXPIRE k 2000", "PERSIST k", "EXPIRE k 7", "PERSIST k"):
+            assert engine.call(*command.split()) == 1
             assert engine.call("GET", "k") == value
     engine.core.cron()
     assert engine.call("DBSIZE") == 1
