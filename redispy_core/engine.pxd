@@ -13,7 +13,6 @@ cdef class Engine:
     cdef Exec x
     cdef readonly Registry registry
     cdef Client* own                # runs Engine.call
-    cdef public str debug_allowed   # enable-debug-command: "no", "local" or "yes"
     cdef public object log          # callable(level, text) or None
     cdef readonly object hooks      # what the server hangs in: name -> callable
     cdef unsigned long thread       # owner thread

@@ -31,6 +31,7 @@ from .exec.stats cimport stats_reset
 from .keyspace.db cimport Db, Keyspace, ks_free, ks_free_slice, ks_init
 from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, expire_cycle
 from .proto.errors cimport E_PYTHON
+from .proto.parser cimport parser_rebase
 from .proto.reply cimport Block, out_bytes, out_clear, out_empty, out_sent, reply_errorf, reply_object
 from .structs.dict cimport (RESIZE_ALLOW, RESIZE_AVOID, ResizePolicy, dict_bytes, dict_rehash_step, dict_rehashing,
                             dict_shrink, dict_slots)
@@ -90,6 +91,15 @@ cdef run_python_body(Ctx* x, Command* cmd):
         reply_errorf(x.out, E_PYTHON, slice_of(cmd.name, cmd.name_len), slice_of(text, len(text)))
 
 
+def bind_python_bodies(registry):
+    """Gives an engine's registry what the command files have in Python: BODIES, name -> body(call, *args), and HELP."""
+    for module in _command_files:
+        for name, body in getattr(module, "BODIES", {}).items():
+            registry.bind_py(name, body)
+        if hasattr(module, "HELP"):
+            registry.bind_help(module.HELP)
+
+
 class Call:
     """What a command written in Python is given: who calls, and the engine to act on."""
 
@@ -122,11 +132,11 @@ cdef class Engine:
         exec_init(&self.x, &self.mem, &self.env, &self.ks, self.registry)
         self.x.engine = <void*>self
         self.x.run_python = run_python
+        bind_python_bodies(self.registry)
         self.own = client_new(&self.x.clients, -1, CL_FAKE, &self.ks.dbs[0], self.env.now_ms)
         self.own.out.on_error = NULL
         self.own.authenticated = True
         self.hooks = {}
-        self.debug_allowed = "no"
         self.thread = threading.get_ident()
         self.startup_memory = self.mem.used
 
@@ -276,8 +286,10 @@ cdef class Engine:
 
     def cron(self):
         """Housekeeping, `hz` times a second: expiry, rehashing, freeing, clients."""
-        env_calibrate(&self.env)
         env_freeze_now(&self.env)
+        if self.x.debug.cron_paused:
+            return
+        env_calibrate(&self.env)
         mem_sample_peak(&self.mem)
         expire_cycle(&self.x.expire, &self.ks, CYCLE_SLOW)
         self.rehash_idle()
@@ -477,7 +489,33 @@ cdef class Engine:
             self.ks.dbs[i].keys.policy = RESIZE_AVOID if avoid else RESIZE_ALLOW
             self.ks.dbs[i].expires.policy = RESIZE_AVOID if avoid else RESIZE_ALLOW
 
-    # ------------------------------------------------------------ pauses
+    # ------------------------------------------------------------ DEBUG, HELLO, pauses
+
+    @property
+    def debug_allowed(self):
+        """enable-debug-command: "no", "local" or "yes"."""
+        return ("no", "yes", "local")[self.x.debug.allowed]
+
+    @debug_allowed.setter
+    def debug_allowed(self, value):
+        self.x.debug.allowed = ("no", "yes", "local").index(value)
+
+    @property
+    def cron_paused(self):
+        """DEBUG PAUSE-CRON: the server's own timed work rests too."""
+        return self.x.debug.cron_paused
+
+    def set_modules(self, list modules):
+        """What HELLO tells of modules: a reply (proto/replies), usually a list of maps."""
+        cdef Client* c
+        for i in range(2):
+            c = client_new(&self.x.clients, -1, CL_FAKE, &self.ks.dbs[0], self.env.now_ms)
+            c.out.resp = 2 + i
+            reply_object(&c.out, modules)
+            text = gather_output(c)
+            client_free(&self.x.clients, c)
+            sds_free(&self.mem, self.x.modules[i])
+            self.x.modules[i] = sds_new(&self.mem, <const char*>text, len(text)) if modules else NULL
 
     def pause_state(self):
         """("all", "write" or None, when before_sleep() must run for it in ms of now_ms, or 0): what is held back."""
@@ -510,10 +548,11 @@ cdef bytes gather_output(Client* c):
 
 
 cdef void append_input(Mem* m, Client* c, const char* s, size_t n) noexcept nogil:
-    from_old = c.q.data
+    cdef char* old = c.q.data
     if c.q.cap - c.q.len < n:
         c.q.cap = c.q.len + n
         c.q.data = <char*>mem_realloc(m, c.q.data, c.q.cap)
+        parser_rebase(&c.parser, old, c.q.data)
     memcpy(c.q.data + c.q.len, s, n)
     c.q.len += n
 

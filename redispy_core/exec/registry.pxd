@@ -30,6 +30,28 @@ cdef enum CommandFlag:             # mirrors table.Flag (checked at import)
 
 ctypedef int (*command_fn)(Ctx* x) noexcept nogil
 
+cdef enum KeysFn:                  # extractors for what key specs cannot tell (exec/keyspecs)
+    KEYS_BY_SPECS = 0
+    KEYS_SET = 1
+    KEYS_BITFIELD = 2
+    KEYS_SORT = 3
+    KEYS_SORT_RO = 4
+    KEYS_MIGRATE = 5
+
+cdef enum SpecKind:                # how a key spec finds its keys
+    SPEC_INDEX_RANGE = 0
+    SPEC_INDEX_KEYNUM = 1
+    SPEC_KEYWORD_RANGE = 2
+    SPEC_KEYWORD_KEYNUM = 3
+    SPEC_UNKNOWN = 4
+
+cdef struct KeySpec:               # a table.Keys
+    SpecKind kind
+    uint32_t flags                 # table.KeyFlag
+    int at                         # position, or where the keyword's search begins (< 0: from the end)
+    const char* word               # keyword, lower case
+    int nums[3]                    # range: last, step, limit; keynum: count's position, first, step
+
 cdef enum:
     HIST_SIZE = 512                # latency histogram: 8 steps a power of two of nanoseconds
 
@@ -58,6 +80,9 @@ cdef struct Command:
     int first_key                  # simple key range: 0 = none or by key specs
     int last_key
     int key_step
+    KeySpec* keys
+    int nkeys
+    KeysFn keys_fn
     CommandStats stats
 
 cdef class Registry:
@@ -70,8 +95,12 @@ cdef class Registry:
     cdef dict rows                 # full name (lower case str) -> Row
     cdef dict ids                  # full name -> id
     cdef list alive                # bytes and callables that Commands point to
+    cdef public object help_body   # body of every container's HELP that has none of its own
+    cdef public object catalog     # what COMMAND tells, built when asked; None after a change of the commands
     cdef Command* add(self, row, name=*) except NULL
     cdef set_keys(self, Command* c, row)
+    cdef set_key_specs(self, Command* c, row)
+    cdef add_help(self, str container)
     cdef adopt(self, Command* parent, Command* c)
     cdef int insert(self, Command* c) except -1
     cdef Command* by_name(self, str name) except? NULL

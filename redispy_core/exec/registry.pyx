@@ -33,6 +33,10 @@ cdef int binding_count = 0
 # Commands that a subscribed RESP2 client may still send, and those that MULTI runs at once.
 SUBSCRIBED_MAY = {"subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe", "ping",
                   "quit", "reset"}
+KEYS_FNS = {"": KEYS_BY_SPECS, "set": KEYS_SET, "bitfield": KEYS_BITFIELD, "sort": KEYS_SORT, "sort_ro": KEYS_SORT_RO,
+            "migrate": KEYS_MIGRATE}
+SPEC_KINDS = {("index", "range"): SPEC_INDEX_RANGE, ("index", "keynum"): SPEC_INDEX_KEYNUM,
+              ("keyword", "range"): SPEC_KEYWORD_RANGE, ("keyword", "keynum"): SPEC_KEYWORD_KEYNUM}
 NEVER_QUEUED = {"exec", "discard", "multi", "watch", "quit", "reset"}
 
 
@@ -88,7 +92,7 @@ cdef Command* registry_lookup(Registry r, const Slice* argv, int argc) noexcept 
     for i in range(c.nsubs):
         if c.subs[i].word_len == argv[1].len and same_word(c.subs[i].word, argv[1].ptr, argv[1].len):
             return c.subs[i]
-    return NULL if c.proc == NULL and c.py == NULL else c
+    return NULL
 
 
 def gates_of(name, flags):
@@ -145,6 +149,7 @@ cdef class Registry:
         for i in range(self.count):
             free(self.all[i].stats.hist)
             free(self.all[i].subs)
+            free(self.all[i].keys)
             free(self.all[i])
         free(self.all)
         free(self.table)
@@ -156,6 +161,7 @@ cdef class Registry:
         full = (name or row.name).lower()
         if full in self.ids:
             return self.all[<int>self.ids[full]]
+        self.catalog = None
         if self.count == self.cap:
             raise MemoryError("too many commands")
         if "|" in full:
@@ -176,6 +182,7 @@ cdef class Registry:
         c.acl = row.acl
         c.gates = gates_of(full, row.flags)
         self.set_keys(c, row)
+        self.set_key_specs(c, row)
         c.parent = parent
         self.all[self.count] = c
         self.count += 1
@@ -198,6 +205,22 @@ cdef class Registry:
                 if other.begin == "index" and other.find == "range" and other.nums[1] == step:
                     c.last_key = other.at + other.nums[0] if other.nums[0] >= 0 else other.nums[0]
 
+    cdef set_key_specs(self, Command* c, row):
+        c.keys = <KeySpec*>calloc(max(1, len(row.keys)), sizeof(KeySpec))
+        if c.keys == NULL:
+            raise MemoryError
+        c.nkeys = len(row.keys)
+        c.keys_fn = KEYS_FNS[row.keys_fn]
+        for i, spec in enumerate(row.keys):
+            word = spec.word.lower().encode()
+            self.alive.append(word)
+            c.keys[i].kind = SPEC_KINDS.get((spec.begin, spec.find), SPEC_UNKNOWN)
+            c.keys[i].flags = spec.flags
+            c.keys[i].at = spec.at
+            c.keys[i].word = word
+            for k in range(3):
+                c.keys[i].nums[k] = spec.nums[k]
+
     cdef adopt(self, Command* parent, Command* c):
         cdef Command** grown = <Command**>calloc(parent.nsubs + 1, sizeof(Command*))
         if grown == NULL:
@@ -207,6 +230,19 @@ cdef class Registry:
         free(parent.subs)
         parent.subs = grown
         parent.nsubs += 1
+        self.add_help((<bytes>parent.name).decode())
+
+    cdef add_help(self, str container):
+        name = container + "|help"
+        if self.help_body is not None and name in self.rows and name not in self.ids:
+            self.bind_py(name, self.help_body)
+
+    def bind_help(self, body):
+        """Gives every container that has no HELP of its own this one, now and when it gets its first subcommand."""
+        self.help_body = body
+        for name in list(self.ids):
+            if self.all[<int>self.ids[name]].nsubs:
+                self.add_help(name)
 
     cdef int insert(self, Command* c) except -1:
         cdef uint64_t i = name_hash(c.name, c.name_len)
@@ -242,6 +278,7 @@ cdef class Registry:
             raise KeyError(old)
         if new and new.lower() in self.ids:
             raise ValueError(new)
+        self.catalog = None
         memset(self.table, 0, self.table_size * sizeof(Command*))
         if new:
             text = new.lower().encode()

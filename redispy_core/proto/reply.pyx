@@ -435,7 +435,7 @@ cdef int reply_object(Out* o, object value) except -1:
     if isinstance(value, Verbatim):
         return reply_verbatim(o, <bytes>value, len(value), b"txt")
     if isinstance(value, Error):
-        text = str(value).encode()
+        text = str(value).encode("utf-8", "surrogateescape")
         return reply_error_text(o, text, len(text))
     if isinstance(value, bool):
         return reply_bool(o, value)
