@@ -122,6 +122,8 @@ cdef enum Err:
     E_NOVALUES
     E_NOT_IN_CLUSTER
     E_COPY_DB_CLUSTER
+    E_NUMKEYS_RANGE
+    E_LCS_MEMORY
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s

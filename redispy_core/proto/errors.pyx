@@ -144,6 +144,8 @@ TEXTS = {
     "NOVALUES": "ERR NOVALUES option can only be used in HSCAN",
     "NOT_IN_CLUSTER": "ERR %s is not allowed in cluster mode",
     "COPY_DB_CLUSTER": "ERR Copying to another database is not allowed in cluster mode",
+    "NUMKEYS_RANGE": "ERR invalid numkeys value or out of range",
+    "LCS_MEMORY": "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
 }
 
 
