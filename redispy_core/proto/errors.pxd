@@ -119,6 +119,12 @@ cdef enum Err:
     E_PROTOCOL_RESP2
     E_PACKED_THRESHOLD
     E_DEBUG_UNAVAILABLE
+    E_HLL_TYPE
+    E_HLL_CORRUPT
+    E_HLL_NOT_SPARSE
+    E_HLL_SUBCOMMAND
+    E_HLL_SELFTEST
+    E_KEY_MISSING
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s

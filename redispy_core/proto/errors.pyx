@@ -140,6 +140,13 @@ TEXTS = {
     "PROTOCOL_RESP2": "ERR RESP2 is not supported by this command",
     "PACKED_THRESHOLD": "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
     "DEBUG_UNAVAILABLE": "ERR %s failed: %s",
+    # HyperLogLog
+    "HLL_TYPE": "WRONGTYPE Key is not a valid HyperLogLog string value.",
+    "HLL_CORRUPT": "INVALIDOBJ Corrupted HLL object detected",
+    "HLL_NOT_SPARSE": "ERR HLL encoding is not sparse",
+    "HLL_SUBCOMMAND": "ERR Unknown PFDEBUG subcommand '%s'",
+    "HLL_SELFTEST": "TESTFAILED HyperLogLog: %s",
+    "KEY_MISSING": "ERR The specified key does not exist",
 }
 
 
