@@ -60,7 +60,7 @@ cdef Sds* editable_or_reply(Ctx* x, Robj* o, size_t need, bint* grew) noexcept n
 
 cdef bint offset_or_reply(Ctx* x, Slice text, int width, int64_t* out) noexcept nogil:
     """A bit offset; with a width also "#n", the n-th field of that width."""
-    cdef bint by_width = width > 0 and text.len > 0 and text.ptr[0] == 35
+    cdef bint by_width = width > 0 and text.len > 0 and text.ptr[0] == b'#'
     cdef int64_t v
     if by_width:
         text = slice_of(text.ptr + 1, text.len - 1)
@@ -348,8 +348,9 @@ cdef bint overflow_or_reply(Ctx* x, Slice word, BitOverflow* policy) noexcept no
 cdef bint field_type_or_reply(Ctx* x, Slice word, FieldOp* f) noexcept nogil:
     """i1..i64 or u1..u63 (a u64 would not fit a reply); lower case only."""
     cdef int64_t width
-    if word.len > 1 and (word.ptr[0] == 105 or word.ptr[0] == 117) and num_parse_i64(word.ptr + 1, word.len - 1, &width):
-        f.is_signed = word.ptr[0] == 105
+    cdef char kind = word.ptr[0] if word.len > 1 else 0
+    if (kind == b'i' or kind == b'u') and num_parse_i64(word.ptr + 1, word.len - 1, &width):
+        f.is_signed = kind == b'i'
         if 1 <= width and width <= (64 if f.is_signed else 63):
             f.width = <int>width
             return True

@@ -124,6 +124,12 @@ cdef enum Err:
     E_COPY_DB_CLUSTER
     E_NUMKEYS_RANGE
     E_LCS_MEMORY
+    E_HLL_TYPE
+    E_HLL_CORRUPT
+    E_HLL_NOT_SPARSE
+    E_HLL_SUBCOMMAND
+    E_HLL_SELFTEST
+    E_KEY_MISSING
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s

@@ -146,6 +146,13 @@ TEXTS = {
     "COPY_DB_CLUSTER": "ERR Copying to another database is not allowed in cluster mode",
     "NUMKEYS_RANGE": "ERR invalid numkeys value or out of range",
     "LCS_MEMORY": "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
+    # HyperLogLog
+    "HLL_TYPE": "WRONGTYPE Key is not a valid HyperLogLog string value.",
+    "HLL_CORRUPT": "INVALIDOBJ Corrupted HLL object detected",
+    "HLL_NOT_SPARSE": "ERR HLL encoding is not sparse",
+    "HLL_SUBCOMMAND": "ERR Unknown PFDEBUG subcommand '%s'",
+    "HLL_SELFTEST": "TESTFAILED HyperLogLog: %s",
+    "KEY_MISSING": "ERR The specified key does not exist",
 }
 
 

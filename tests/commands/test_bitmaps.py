@@ -101,7 +101,7 @@ class Field:
             return old
         if verb == "SET" and kind[0] == "u":
             number %= 1 << 64                      # a negative value is a huge one to an unsigned field
-        elif verb == "SET" and policy == "SAT" and number < limits(kind)[1] - (1 << 63) + 1:
+        elif verb == "SET" and policy == "SAT" and number < min(limits(kind)[0], limits(kind)[1] - (1 << 63) + 1):
             number = 1 << 64                       # compat: so far below the top, it counts as above
         fresh = fit(kind, number + (old if verb == "INCRBY" else 0), policy)
         if fresh is None:
@@ -253,7 +253,8 @@ def test_bitfield_with_many_operations(engine):
     assert engine.call("BITFIELD_RO", "k", *reads) == list(range(500))
 
 
-@pytest.mark.parametrize("kind", ["u64", "i65", "u0", "i0", "x8", "u", "i", "8", "", "u8x", "U8", "i08", "i+8", "u-1", " u8"])
+@pytest.mark.parametrize("kind", ["u64", "i65", "u0", "i0", "x8", "u", "i", "8", "", "u8x", "U8", "i08", "i+8", "u-1",
+                                  " u8"])
 def test_bitfield_refuses_types(engine, kind):
     assert error(engine, "BITFIELD", "k", "SET", kind, 0, 1) == (
         "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.")
@@ -328,7 +329,8 @@ def test_values_of_other_types_are_refused(engine):
     engine.call("LPUSH", "l", "a")
     engine.call("SET", "k", "v")
     for argv in (("SETBIT", "l", 0, 1), ("GETBIT", "l", 0), ("BITCOUNT", "l"), ("BITPOS", "l", 1), ("BITFIELD", "l"),
-                 ("BITFIELD", "l", "SET", "u8", 0, 1), ("BITFIELD_RO", "l"), ("BITOP", "AND", "d", "k", "missing", "l")):
+                 ("BITFIELD", "l", "SET", "u8", 0, 1), ("BITFIELD_RO", "l"),
+                 ("BITOP", "AND", "d", "k", "missing", "l")):
         assert error(engine, *argv).startswith("WRONGTYPE ")
     assert engine.call("BITOP", "OR", "l", "k") == 1
     assert engine.call("GET", "l") == b"v"
