@@ -54,9 +54,22 @@ cdef extern from *:
     """
     int disable_huge_pages() nogil
 
-__all__ = ["Engine", "Call", "ReplyError", "NO_REPLY"]
+# The server sees this module alone: what it needs of the rooms below is named here.
+from .exec.stats import bucket_bounds
+from .proto.errors import text as error_text
+from .proto.replies import Map, Status, Verbatim
+
+__all__ = ["Engine", "Call", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim", "bucket_bounds",
+           "error_text", "prefixed"]
 
 ReplyError = Error
+
+
+
+def prefixed(code, text):
+    """An error of the server's own wording under one of the codes of proto/errors."""
+    return Error(f"{code} {text}")
+
 
 NO_REPLY = object()             # a Python body returns it when it answers later, or not at all
 

@@ -13,18 +13,6 @@ from typing import Any
 from .loop import Loop
 
 ACCEPTS_A_TURN = 1000
-MAXCLIENTS = b"-ERR max number of clients reached\r\n"
-PROTECTED = (
-    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
-    b"default user. In this mode connections are only accepted from the loopback interface. If you want to connect "
-    b"from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode "
-    b"sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the "
-    b"same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. "
-    b"Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by "
-    b"editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the "
-    b"server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' "
-    b"option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above "
-    b"things in order for the server to start accepting connections from the outside.\r\n")
 
 
 class BindError(Exception):

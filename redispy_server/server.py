@@ -11,15 +11,13 @@ import sys
 import time
 from typing import Any
 
-from redispy_core.engine import NO_REPLY, Engine
-from redispy_core.exec.stats import bucket_bounds
-from redispy_core.proto.errors import text as error_text
-from redispy_core.proto.replies import Error, Map, Status, Verbatim
+from redispy_core.engine import (NO_REPLY, Engine, Error, Map, Status, Verbatim, bucket_bounds, error_text,
+                                 prefixed)
 from redispy_core.version import REDIS_VERSION, VERSION
 
 from . import info
 from .config import ApplyError, Config, ConfigSetError, RewriteError
-from .connection import (MAXCLIENTS, PROTECTED, BindError, Listener, is_loopback, listen_tcp, listen_unix,
+from .connection import (BindError, Listener, is_loopback, listen_tcp, listen_unix,
                          set_keepalive)
 from .logs import Log
 from .loop import Loop
@@ -141,9 +139,9 @@ class Server:
         """The text that refuses a new connection, or None."""
         if self.engine.client_count() >= self.config["maxclients"]:
             self.engine.count_rejected()
-            return MAXCLIENTS
+            return refusal("MAXCLIENTS")
         if self.config["protected-mode"] and not self.config["requirepass"] and not is_loopback(address):
-            return PROTECTED
+            return refusal("PROTECTED_MODE")
         return None
 
     def listener_texts(self) -> list[str]:
@@ -181,7 +179,7 @@ class Server:
         try:
             self.config.set(list(zip(words[::2], words[1::2])), local=self.engine.client_is_local(call.client_id))
         except ConfigSetError as e:
-            raise Error(f"{'LOADING' if e.loading else 'ERR'} {e}") from None
+            raise prefixed("LOADING" if e.loading else "ERR", e) from None
         return OK
 
     def _config_rewrite(self, call: Any) -> Status:
@@ -189,7 +187,7 @@ class Server:
             self.config.rewrite()
         except RewriteError as e:
             self.log("warning", f"CONFIG REWRITE failed: {e}")
-            raise Error(f"ERR {e}") from None
+            raise prefixed("ERR", e) from None
         self.log("notice", "CONFIG REWRITE executed with success.")
         return OK
 
@@ -213,7 +211,7 @@ class Server:
 
     def _cron(self) -> float:
         self.engine.cron()
-        return 1.0 / self.config["hz"]
+        return 1.0 / int(self.config["hz"])
 
     def _sample_rates(self) -> float:
         self.rates.sample()
@@ -281,6 +279,11 @@ class Server:
                 _remove(path)
         self.log("warning", "Redis is now ready to exit, bye bye...")
         self.loop.close()
+
+
+def refusal(name: str) -> bytes:
+    """An error reply as bytes, for a connection that does not become a client."""
+    return f"-{error_text(name)}\r\n".encode()
 
 
 def _secret(text: str | None) -> bytes | None:

@@ -504,7 +504,7 @@ cdef int strlen_command(Ctx* x) noexcept nogil:
 
 cdef int getrange_command(Ctx* x) noexcept nogil:
     """GETRANGE key start end; SUBSTR is its old name. O(N), N the bytes returned."""
-    # compat: an end before the first byte means that byte, as in all versions that were released.
+    # compat: an end before the first byte gives nothing, as since Redis 8; earlier versions gave the first byte.
     cdef char[INT_TEXT] scratch
     cdef int64_t start, end, len
     cdef const char* s
@@ -524,10 +524,10 @@ cdef int getrange_command(Ctx* x) noexcept nogil:
     if start < 0:
         start = start + len if start + len > 0 else 0
     if end < 0:
-        end = end + len if end + len > 0 else 0
+        end += len
     if end >= len:
         end = len - 1
-    if start > end:
+    if end < 0 or start > end:
         return reply_bulk(x.out, b"", 0)
     return reply_bulk(x.out, s + start, end - start + 1)
 

@@ -225,7 +225,8 @@ cdef class Registry:
         cdef Command** grown = <Command**>calloc(parent.nsubs + 1, sizeof(Command*))
         if grown == NULL:
             raise MemoryError
-        memcpy(grown, parent.subs, parent.nsubs * sizeof(Command*))
+        if parent.nsubs:
+            memcpy(grown, parent.subs, parent.nsubs * sizeof(Command*))
         grown[parent.nsubs] = c
         free(parent.subs)
         parent.subs = grown

@@ -12,12 +12,12 @@ from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint64_t
 from ..base.mem cimport Mem, mem_free, mem_realloc
 from ..base.rp cimport unlikely
 from ..base.sds cimport Slice
-from ..proto.errors cimport E_CURSOR, E_NOVALUES
+from ..proto.errors cimport E_CURSOR, E_NOVALUES, E_UNKNOWN_TYPE
 from ..proto.reply cimport Deferred, Out, reply_array, reply_bulk, reply_bulk_text, reply_later
 from ..base.num cimport num_print_u64
 from ..structs.dict cimport Dict, dict_scan
 from ..types.object cimport OBJ_MODULE, OBJ_TYPES, ObjType, type_name
-from .args cimport err, i64_or_reply, syntax_error, word_is
+from .args cimport err, err_a, i64_or_reply, syntax_error, word_is
 from .client cimport Ctx
 
 cdef enum:
@@ -106,6 +106,9 @@ cdef bint scan_options_or_reply(Ctx* x, int first, int accepts, Scan* s) noexcep
                 s.pattern.ptr = NULL
         elif pair and accepts & SCAN_ACCEPTS_TYPE and word_is(x.argv[j], b"type"):
             s.type = type_by_name(x.argv[j + 1])
+            if s.type == SCAN_NO_TYPE:
+                err_a(x, E_UNKNOWN_TYPE, x.argv[j + 1])
+                return False
         elif word_is(x.argv[j], b"novalues"):
             if not accepts & SCAN_ACCEPTS_NOVALUES:
                 err(x, E_NOVALUES)
