@@ -2,6 +2,7 @@
 import random
 
 import pytest
+from redispy_core.engine import ReplyError
 from support.resp import Error
 
 
@@ -90,7 +91,9 @@ def test_match_and_type(engine):
     assert set(scan(engine, "MATCH", "key:1??")) == {b"key:%d" % i for i in range(100, 200)}
     assert len(scan(engine, "MATCH", "*", "TYPE", "string")) == 1050
     assert len(scan(engine, "type", "STRING", "match", "other:*", "count", 7)) == 50
-    assert scan(engine, "TYPE", "hash") == [] and scan(engine, "TYPE", "no such type") == []
+    assert scan(engine, "TYPE", "hash") == []
+    with pytest.raises(ReplyError, match="unknown type name 'nosuch'"):
+        scan(engine, "TYPE", "nosuch")
     last_counts = scan(engine, "MATCH", "nothing", "MATCH", "key:77*")
     assert set(last_counts) == {b"key:77"} | {b"key:77%d" % i for i in range(10)}
 

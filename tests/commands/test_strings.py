@@ -313,8 +313,8 @@ def test_encodings(engine):
 
 @pytest.mark.parametrize("start, end, expected", [
     (0, 3, b"This"), (-3, -1, b"ing"), (0, -1, b"This is a string"), (10, 100, b"string"), (5, 3, b""), (-1, -5, b""),
-    (16, 16, b""), (100, 200, b""), (-100, 3, b"This"), (0, -17, b"T"), (-100, -99, b"T"), (-100, -101, b""), (1, -100, b""),
-    (-2**63, 2**63 - 1, b"This is a string"), (2**63 - 1, 2**63 - 1, b""), (-2**63, -2**63, b"T")])
+    (16, 16, b""), (100, 200, b""), (-100, 3, b"This"), (0, -17, b""), (-100, -99, b""), (-100, -101, b""), (1, -100, b""),
+    (-2**63, 2**63 - 1, b"This is a string"), (2**63 - 1, 2**63 - 1, b""), (-2**63, -2**63, b"")])
 def test_getrange(engine, start, end, expected):
     engine.ask("SET", "k", "This is a string")
     assert engine.ask("GETRANGE", "k", start, end) == expected
