@@ -22,9 +22,9 @@ from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
                            CL_MULTI, CL_PAUSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
                            CL_WRITE_WATCHED, Client, Ctx, G_NOAUTH, client_by_fd, client_by_id, client_close,
-                           client_free, client_memory, client_new, client_pending)
-from .exec.dispatch cimport Exec, exec_free, exec_init, feed_input, resume_input, run_command
-from .exec.io cimport io_flush, io_read, io_write
+                           client_free, client_memory, client_pending)
+from .exec.dispatch cimport Exec, exec_client, exec_free, exec_init, feed_input, resume_input, run_command
+from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
 from .exec.pause cimport PAUSE_ALL, PAUSE_WRITE, pause_actions, pause_deadline, pause_step
 from .exec.registry cimport Command, Registry
 from .exec.stats cimport stats_reset
@@ -146,9 +146,7 @@ cdef class Engine:
         self.x.engine = <void*>self
         self.x.run_python = run_python
         bind_python_bodies(self.registry)
-        self.own = client_new(&self.x.clients, -1, CL_FAKE, &self.ks.dbs[0], self.env.now_ms)
-        self.own.out.on_error = NULL
-        self.own.authenticated = True
+        self.own = exec_client(&self.x, -1, CL_FAKE, 0)
         self.hooks = {}
         self.thread = threading.get_ident()
         self.startup_memory = self.mem.used
@@ -170,9 +168,7 @@ cdef class Engine:
     def accept(self, int fd, bint unix=False, bint tls=False):
         """Takes a connected non-blocking socket; the client's id."""
         cdef uint64_t flags = (CL_UNIX if unix else 0) | (CL_TLS if tls else 0)
-        cdef Client* c = client_new(&self.x.clients, fd, flags, &self.ks.dbs[0], self.env.now_ms)
-        c.out.on_error = self.own.out.on_error
-        wire_client(&self.x, c)
+        cdef Client* c = exec_client(&self.x, fd, flags, 0)
         self.x.stats.connections += 1
         return c.id
 
@@ -180,18 +176,28 @@ cdef class Engine:
         """One turn's ready descriptors [(fd, mask)]: reads, runs, gathers replies. Those that are no client's, back."""
         cdef int fd, mask
         cdef Client* c
+        cdef Client* ready[IO_BATCH]
+        cdef int n = 0
         cdef uint64_t began = rp_ticks()
         others = []
         env_freeze_now(&self.env)
+        if unlikely(self.x.clients.again != NULL):
+            io_read_again(&self.x)
         for fd, mask in events:
             c = client_by_fd(&self.x.clients, fd)
             if c == NULL or c.flags & CL_TLS:
                 others.append((fd, mask))
                 continue
-            if mask & ~EPOLLOUT:
-                io_read(&self.x, c)
             if unlikely(mask & EPOLLOUT):
                 io_write(&self.x, c)
+            if mask & ~EPOLLOUT:
+                ready[n] = c
+                n += 1
+                if n == IO_BATCH:
+                    io_read_many(&self.x, ready, n)
+                    n = 0
+        if n:
+            io_read_many(&self.x, ready, n)
         self.x.stats.cycles += 1
         self.x.stats.cycle_ns += env_ticks_ns(&self.env, rp_ticks() - began)
         return others
@@ -280,10 +286,9 @@ cdef class Engine:
 
     def run_raw(self, int db, int resp, list texts):
         """The raw reply of a command given as a list of bytes."""
-        cdef Client* c = client_new(&self.x.clients, -1, CL_FAKE, &self.ks.dbs[db], self.env.now_ms)
+        cdef Client* c = exec_client(&self.x, -1, CL_FAKE, db)
         cdef Slice* argv = <Slice*>mem_alloc(&self.mem, len(texts) * sizeof(Slice) + 1)
         cdef bytes t
-        c.authenticated = True
         c.out.resp = resp
         for i, t in enumerate(texts):
             argv[i] = slice_of(t, len(t))
@@ -522,7 +527,7 @@ cdef class Engine:
         """What HELLO tells of modules: a reply (proto/replies), usually a list of maps."""
         cdef Client* c
         for i in range(2):
-            c = client_new(&self.x.clients, -1, CL_FAKE, &self.ks.dbs[0], self.env.now_ms)
+            c = exec_client(&self.x, -1, CL_FAKE, 0)
             c.out.resp = 2 + i
             reply_object(&c.out, modules)
             text = gather_output(c)
@@ -538,16 +543,6 @@ cdef class Engine:
 
 
 # ---------------------------------------------------------------- helpers without self
-
-cdef void wire_client(Exec* x, Client* c) noexcept nogil:
-    from_password(x, c)
-
-
-cdef void from_password(Exec* x, Client* c) noexcept nogil:
-    c.authenticated = x.password == NULL
-    if not c.authenticated:
-        c.gates |= G_NOAUTH
-
 
 cdef bytes gather_output(Client* c):
     cdef Block* b = c.out.first

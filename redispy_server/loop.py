@@ -50,8 +50,8 @@ class Loop:
             self.poller.remove(fd)
 
     def watch_client(self, fd: int) -> None:
-        """A client's socket: the engine reads it itself."""
-        self.poller.add(fd, READ)
+        """A client's socket: the engine reads it itself, and remembers what it has left unread."""
+        self.poller.add(fd, self.poller.edge | READ)
 
     # ---------------------------------------------------------------- times
 
@@ -95,10 +95,10 @@ class Loop:
         engine, wait, timers = self.engine, self.poller.wait, self._timers
         serve, before_sleep, monotonic = engine.serve, engine.before_sleep, time.monotonic
         handlers, hooks = self.handlers, self.before_sleep
-        timeout = 0.0
+        timeout, more = 0.0, 0
         while self.running:
             events = wait(timeout)
-            if events:
+            if events or more & 2:
                 for fd, mask in serve(events):
                     handler = handlers.get(fd)
                     if handler is not None:
@@ -109,10 +109,11 @@ class Loop:
                 now = monotonic()
             for hook in hooks:
                 hook()
-            if before_sleep():
+            more = before_sleep()
+            if more & 1:
                 self._attend()
             timeout = min(MAX_WAIT, timers[0][0] - now) if timers else MAX_WAIT
-            if timeout < 0:
+            if timeout < 0 or more & 2:
                 timeout = 0.0
 
     def turn(self) -> None:
@@ -122,7 +123,7 @@ class Loop:
             handler = self.handlers.get(fd)
             if handler is not None:
                 handler(mask)
-        if self.engine.before_sleep():
+        if self.engine.before_sleep() & 1:
             self._attend()
 
     def _attend(self) -> None:
@@ -131,7 +132,7 @@ class Loop:
                 self.poller.remove(fd)
                 self.on_close(fd)
             else:
-                self.poller.change(fd, READ | WRITE if action == WATCH_WRITE else READ)
+                self.poller.change(fd, self.poller.edge | (READ | WRITE if action == WATCH_WRITE else READ))
 
     def stop(self) -> None:
         """Ends run() after the current turn."""

@@ -17,6 +17,7 @@ class Poller(Protocol):
     """What the loop asks of either implementation."""
 
     name: str
+    edge: int                   # or-ed to a mask: report a readiness once, not as long as it lasts; 0: cannot
 
     def add(self, fd: int, mask: int) -> None: ...
     def change(self, fd: int, mask: int) -> None: ...
@@ -29,6 +30,7 @@ class EpollPoller:
     """Linux."""
 
     name = "epoll"
+    edge = getattr(select, "EPOLLET", 0)
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -41,6 +43,8 @@ class EpollPoller:
 
 class SelectorPoller:
     """Everything else: kqueue, poll or select through the selectors module."""
+
+    edge = 0
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()

@@ -32,6 +32,7 @@ cdef enum ClientFlag:
     CL_PAUSED = 1 << 21            # CLIENT PAUSE holds its command back
     CL_PUSHING = 1 << 22           # an out-of-band message is being written
     CL_ATTENTION = 1 << 23         # stands in the list of clients that the server must look at
+    CL_READ_AGAIN = 1 << 25        # its socket has more to read: an edge-triggered poller will not say so again
     CL_WRITE_WATCHED = 1 << 24     # the server's selector watches for writability
 
 cdef enum Gate:                    # states that may refuse a command; checked in this order
@@ -95,6 +96,7 @@ cdef struct Client:
     Client* next
     Client* next_pending           # list of clients with output
     Client* next_attention
+    Client* next_again
     void* multi                    # queued commands and watched keys (exec/multi)
     void* blocked                  # what it waits for (exec/blocked)
     void* pubsub                   # subscriptions (exec/pubsub)
@@ -109,6 +111,7 @@ cdef struct Clients:               # all clients of an engine
     size_t count
     uint64_t next_id
     Client* pending                # with output to send
+    Client* again                  # with CL_READ_AGAIN
     Client* attention              # to be closed, or to be watched for writability (or no longer)
     Mem* mem
     BlockPool* pool

@@ -75,11 +75,21 @@ cdef void unlist_attention(Clients* t, Client* c) noexcept nogil:
         slot[0] = c.next_attention
 
 
+cdef void unlist_again(Clients* t, Client* c) noexcept nogil:
+    cdef Client** slot = &t.again
+    while slot[0] != NULL and slot[0] != c:
+        slot = &slot[0].next_again
+    if slot[0] == c:
+        slot[0] = c.next_again
+
+
 cdef void client_free(Clients* t, Client* c) noexcept nogil:
     if c.flags & CL_PENDING_WRITE:
         unlist_pending(t, c)
     if c.flags & CL_ATTENTION:
         unlist_attention(t, c)
+    if c.flags & CL_READ_AGAIN:
+        unlist_again(t, c)
     if c.fd >= 0:
         t.by_fd[c.fd] = NULL
     if c.prev != NULL:

@@ -26,7 +26,7 @@ from ..proto.reply cimport OutMark, out_bytes, out_mark, out_rollback, pool_clea
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI, CL_NO_TOUCH,
                       CL_PAUSED, CL_PRIMARY, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, Client, Ctx, G_NOAUTH,
-                      G_NO_MULTI, client_close, client_pending, client_reset_query, clients_free, clients_init)
+                      G_NO_MULTI, client_close, client_new, client_pending, client_reset_query, clients_free, clients_init)
 from .args cimport word_is
 from .registry cimport Command, Registry, registry_lookup, registry_top
 from .stats cimport stats_call, stats_error, stats_reset
@@ -60,6 +60,16 @@ cdef void exec_on_reset(Exec* x, client_fn fn) noexcept nogil:
     rp_assert(x.resets < RESET_FNS)
     x.on_reset[x.resets] = fn
     x.resets += 1
+
+
+cdef Client* exec_client(Exec* x, int fd, uint64_t flags, int db) noexcept nogil:
+    cdef Client* c = client_new(&x.clients, fd, flags, &x.ks.dbs[db], x.env.now_ms)
+    c.out.on_error = count_error
+    c.out.ctx = x
+    c.authenticated = x.password == NULL or flags & CL_FAKE
+    if not c.authenticated:
+        c.gates |= G_NOAUTH
+    return c
 
 
 cdef void exec_free(Exec* x) noexcept nogil:

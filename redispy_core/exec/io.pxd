@@ -3,6 +3,11 @@
 from .client cimport Client
 from .dispatch cimport Exec
 
+cdef enum:
+    IO_BATCH = 16              # clients that io_read_many takes at once
+
+cdef void io_read_many(Exec* x, Client** ready, int n) noexcept nogil   # io_read for n <= IO_BATCH clients; their keys are fetched together
+cdef void io_read_again(Exec* x) noexcept nogil             # clients whose last read filled its buffer
 cdef void io_read(Exec* x, Client* c) noexcept nogil        # recv into the client's parser and run; marks CL_CLOSE_ASAP at the end of the stream
 cdef void io_write(Exec* x, Client* c) noexcept nogil       # sends pending output; CL_WANT_WRITE when the socket is full
 cdef void io_flush(Exec* x) noexcept nogil                  # io_write for all clients with new output
