@@ -507,6 +507,17 @@ cdef class Engine:
             self.ks.dbs[i].keys.policy = RESIZE_AVOID if avoid else RESIZE_ALLOW
             self.ks.dbs[i].expires.policy = RESIZE_AVOID if avoid else RESIZE_ALLOW
 
+    # ------------------------------------------------------------ memory by parts
+
+    def memory_by_database(self):
+        """[(id, keys, bytes of the table of keys, of that of expiries)] of the databases that hold keys."""
+        return [(i, self.ks.dbs[i].keys.used, dict_bytes(&self.ks.dbs[i].keys), dict_bytes(&self.ks.dbs[i].expires))
+                for i in range(self.ks.ndbs) if self.ks.dbs[i].keys.used]
+
+    def allocator_counters(self):
+        """What the allocator counts: bytes in use, their peak, blocks."""
+        return {"used": self.mem.used, "peak": max(self.mem.peak, self.mem.used), "blocks": self.mem.blocks}
+
     # ------------------------------------------------------------ DEBUG, HELLO, pauses
 
     @property

@@ -329,7 +329,11 @@ cdef int reply_info_text(Ctx* x, Sds* s) noexcept nogil:
 
 
 cdef Sds* info_line(Ctx* x, Client* c, Sds* s) noexcept nogil:
-    return sds_append(x.mem, client_info(exec_of(x), c, s), b"\n", 1)
+    cdef size_t bytes = 0
+    cdef int i
+    for i in range(x.argc):
+        bytes += x.argv[i].len
+    return sds_append(x.mem, client_info(exec_of(x), c, bytes, s), b"\n", 1)
 
 
 cdef int client_info_command(Ctx* x) noexcept nogil:

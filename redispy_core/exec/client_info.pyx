@@ -89,7 +89,7 @@ cdef Sds* sds_field(Exec* x, Sds* s, const char* name, const Sds* v) noexcept no
     return text(x, s, name, v.data, v.len)
 
 
-cdef size_t argument_bytes(const Client* c) noexcept nogil:
+cdef size_t held_bytes(const Client* c) noexcept nogil:
     cdef size_t n = 0
     cdef int i
     for i in range(c.parser.argc):
@@ -116,11 +116,11 @@ cdef Sds* who(Exec* x, const Client* c, Sds* s) noexcept nogil:
     return number(x, s, b" watch=", c.watched)
 
 
-cdef Sds* buffers(Exec* x, const Client* c, Sds* s) noexcept nogil:
+cdef Sds* buffers(Exec* x, const Client* c, size_t argv_bytes, Sds* s) noexcept nogil:
     """qbuf to tot-mem. The client whose command runs has its input in the shared buffer, or a rest in its own."""
     cdef bint runs = c == x.current and not c.flags & CL_FAKE
     cdef size_t used = x.batch if runs else c.q.len
-    cdef size_t args = argument_bytes(c) if runs or c.held else 0
+    cdef size_t args = held_bytes(c) if c.held else argv_bytes if runs else 0
     cdef size_t first = c.out.first.cap if c.out.first != NULL else 0
     cdef size_t pending = out_bytes(&c.out)
     cdef bint one = c.out.blocks <= 1
@@ -136,8 +136,8 @@ cdef Sds* buffers(Exec* x, const Client* c, Sds* s) noexcept nogil:
     return number(x, s, b" tot-mem=", client_memory(c) + args + c.multi_bytes)
 
 
-cdef Sds* client_info(Exec* x, const Client* c, Sds* s) noexcept nogil:
-    s = buffers(x, c, who(x, c, s))
+cdef Sds* client_info(Exec* x, const Client* c, size_t argv_bytes, Sds* s) noexcept nogil:
+    s = buffers(x, c, argv_bytes, who(x, c, s))
     s = text(x, s, b" events=", b"rw", 2 if c.flags & CL_WRITE_WATCHED else 1)
     if c.last_command == NULL:
         s = text(x, s, b" cmd=", b"NULL", 4)

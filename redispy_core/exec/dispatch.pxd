@@ -50,8 +50,8 @@ ctypedef void (*client_fn)(Exec* x, Client* c) noexcept nogil
 cdef struct DebugState:             # what DEBUG switches
     int allowed                     # enable-debug-command: 0 no, 1 yes, 2 for local connections
     bint cron_paused
-    bint no_resize                  # DICT-RESIZING 0
     bint scripts_deny_off           # SET-DISABLE-DENY-SCRIPTS
+    bint skip_checksum              # SET-SKIP-CHECKSUM-VALIDATION: RESTORE and loading believe the payload
     size_t packed_threshold         # QUICKLIST-PACKED-THRESHOLD; 0: the ordinary one
     int64_t peak_reset_ms           # REPLYBUFFER PEAK-RESET-TIME; -1: never
     bint no_reply_resize

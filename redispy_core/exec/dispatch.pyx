@@ -326,6 +326,12 @@ cdef int parse_ahead(Exec* x, Client* c, char* buf, size_t len, size_t* pos, Par
     return n
 
 
+cdef inline void hold(Client* c, const Ahead* a) noexcept nogil:
+    """The request goes back to the parser, whose argv had room for it."""
+    memcpy(c.parser.argv, a.argv, a.argc * sizeof(Slice))
+    c.parser.argc = a.argc
+
+
 cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil:
     cdef size_t pos = 0
     cdef Parsed r
@@ -336,6 +342,8 @@ cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil
         n = run_ahead(x, c, n)
         if unlikely(c.flags & STOP):
             parser_restart(&c.parser)       # what was parsed behind it will be parsed again
+            if c.held:
+                hold(c, &x.ahead[n - 1])
             return x.ahead[n - 1].end
         if unlikely(alone):
             run_alone(x, c)

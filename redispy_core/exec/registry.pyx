@@ -264,6 +264,7 @@ cdef class Registry:
         cdef Command* c = self.add(row)
         self.alive.append(callable)
         c.py = <void*>callable
+        c.proc = NULL                       # the later body counts
 
     def add_row(self, row, callable):
         """A command beyond the table (a user's own): its row and its body."""
