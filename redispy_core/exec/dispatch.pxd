@@ -14,13 +14,13 @@ cdef enum:
     GATES = 15
     RESET_FNS = 8
     PAUSE_PURPOSES = 3
+    LISTENERS = 4
 
 cdef struct PauseState:             # what exec/pause holds back, by purpose
     int64_t until_ms[PAUSE_PURPOSES]
     uint32_t actions[PAUSE_PURPOSES]
     uint32_t all_actions            # of all purposes together
     bint wake                       # a pause ended or was relaxed: clients that were held back can go on
-    LISTENERS = 4
 
 cdef struct OutputLimit:            # client-output-buffer-limit of one class; 0: none
     size_t hard
