@@ -24,7 +24,7 @@ from ..structs.listpack cimport LP_AFTER, LP_BEFORE, LpNeedle, lp_needle
 from ..types.list cimport (LIST_HEAD, LIST_TAIL, ListIter, list_close, list_delete, list_delete_range, list_drop,
                            list_find, list_fits, list_get, list_grow, list_index, list_insert, list_length, list_new,
                            list_peek, list_push, list_replace, list_rotate, list_seek, list_set_packed_threshold,
-                           list_settle, list_shrink, list_step)
+                           list_shrink, list_step)
 from ..types.object cimport INT_TEXT, OBJ_LIST, Robj, robj_type
 
 cdef enum:
@@ -288,11 +288,18 @@ cdef struct LposOpts:
     int64_t maxlen              # 0: all
 
 
-cdef bint lpos_rank_or_reply(Ctx* x, Slice s, int64_t* rank) noexcept nogil:
-    if not i64_or_reply(x, s, rank):
+cdef bint invertible_or_reply(Ctx* x, Slice s, int64_t* v) noexcept nogil:
+    """An integer whose negative is one, too."""
+    if not i64_or_reply(x, s, v):
         return False
-    if rank[0] == INT64_MIN:
+    if v[0] == INT64_MIN:
         reply_errorf(x.out, E_NOT_BETWEEN, text_slice(b"-9223372036854775807"), text_slice(b"9223372036854775807"))
+        return False
+    return True
+
+
+cdef bint lpos_rank_or_reply(Ctx* x, Slice s, int64_t* rank) noexcept nogil:
+    if not invertible_or_reply(x, s, rank):
         return False
     if rank[0] == 0:
         err(x, E_RANK_ZERO)
@@ -389,7 +396,7 @@ cdef int lset_command(Ctx* x) noexcept nogil:
     if not list_seek(x.mem, o, index, 1, &it):
         return err(x, E_OUT_OF_RANGE)
     list_replace(x.mem, &it, x.argv[3].ptr, x.argv[3].len)
-    list_settle(x.mem, &x.env.knobs, o)
+    list_shrink(x.mem, &x.env.knobs, o)
     key_changed(x.ks, x.db, x.argv[1], EV_LIST, b"lset")
     return reply_ok(x.out)
 
@@ -431,14 +438,14 @@ cdef int lrem_command(Ctx* x) noexcept nogil:
     cdef int64_t removed = 0
     cdef bint more
     cdef Robj* o
-    if not i64_or_reply(x, x.argv[2], &count):
+    if not invertible_or_reply(x, x.argv[2], &count):
         return 0
     o = db_write(x.ks, x.db, x.argv[1])
     if o == NULL:
         return reply_int(x.out, 0)
     if not type_or_reply(x, o, OBJ_LIST):
         return 0
-    most = <uint64_t>count if count > 0 else <uint64_t>0 - <uint64_t>count
+    most = <uint64_t>(count if count > 0 else -count)
     lp_needle(&nd, x.argv[3].ptr, x.argv[3].len)
     more = list_seek(x.mem, o, 0 if count >= 0 else -1, 1 if count >= 0 else -1, &it)
     while more and (most == 0 or <uint64_t>removed < most) and list_find(x.mem, &it, &nd, 0):

@@ -29,8 +29,7 @@ cdef bint list_fits(Mem* m, const Slice* add, int n) noexcept nogil             
 # --- conversions
 cdef void list_grow(Mem* m, const Knobs* k, Robj* o, const Slice* add, int n) noexcept nogil     # O(n); before these texts are added: a listpack that would be too large becomes a quicklist
 cdef void list_set_packed_threshold(Robj* o, size_t bytes) noexcept nogil         # O(1); DEBUG: elements this long get nodes of their own in a quicklist; 0: as ever
-cdef void list_shrink(Mem* m, const Knobs* k, Robj* o) noexcept nogil            # O(1); after removals: a quicklist of one node that is at most half full becomes a listpack
-cdef void list_settle(Mem* m, const Knobs* k, Robj* o) noexcept nogil            # O(1); after a replacement: the encoding that the size asks for
+cdef void list_shrink(Mem* m, const Knobs* k, Robj* o) noexcept nogil            # O(1); after removals and replacements: a quicklist of one node that is at most half full becomes a listpack
 
 # --- ends: O(1) amortised, O(n) bytes moved at the head of a listpack
 cdef void list_push(Mem* m, Robj* o, int where, const char* s, size_t n) noexcept nogil      # after list_grow

@@ -5,8 +5,8 @@
 
 Conversions are those of Redis 7.2: before texts are added the bytes of the listpack and of all the texts are compared
 with the limit, so a conversion can come an element early, and comes even if nothing is added then (LINSERT without a
-pivot). After removals a quicklist of one packed node turns back when that is at most half of the limit; after LSET,
-which removes nothing, when it is within the limit.
+pivot). After removals and LSET a quicklist of one packed node turns back when that is at most half of the limit; when
+loaded, if it is within the limit.
 """
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from ..base.env cimport Env, Knobs, env_init
@@ -114,13 +114,6 @@ cdef void to_listpack(Mem* m, const Knobs* k, Robj* o, int part) noexcept nogil:
 cdef void list_shrink(Mem* m, const Knobs* k, Robj* o) noexcept nogil:
     if robj_enc(o) != ENC_LISTPACK:
         to_listpack(m, k, o, HALF)
-
-
-cdef void list_settle(Mem* m, const Knobs* k, Robj* o) noexcept nogil:
-    if robj_enc(o) != ENC_LISTPACK:
-        to_listpack(m, k, o, 1)
-    elif exceeds(k.list_max_listpack_size, lp_bytes(lp_of(o)), lp_length(lp_of(o)), 1):
-        to_quicklist(m, k, o)
 
 
 # ---------------------------------------------------------------- ends
@@ -274,15 +267,23 @@ cdef uint64_t list_delete_range(Mem* m, Robj* o, int64_t start, uint64_t count) 
 
 # ---------------------------------------------------------------- saving and loading
 
+cdef void settle(Mem* m, const Knobs* k, Robj* o) noexcept nogil:
+    """Gives a list that was loaded the encoding for its size."""
+    if robj_enc(o) != ENC_LISTPACK:
+        to_listpack(m, k, o, 1)
+    elif exceeds(k.list_max_listpack_size, lp_bytes(lp_of(o)), lp_length(lp_of(o)), 1):
+        to_quicklist(m, k, o)
+
+
 cdef Robj* list_from_listpack(Mem* m, const Knobs* k, Slice key, uint8_t* lp, int64_t when_ms) noexcept nogil:
     cdef Robj* o = robj_boxed(m, key, OBJ_LIST, ENC_LISTPACK, lp, when_ms)
-    list_settle(m, k, o)
+    settle(m, k, o)
     return o
 
 
 cdef Robj* list_from_quicklist(Mem* m, const Knobs* k, Slice key, Quicklist* q, int64_t when_ms) noexcept nogil:
     cdef Robj* o = robj_boxed(m, key, OBJ_LIST, ENC_QUICKLIST, q, when_ms)
-    list_settle(m, k, o)
+    settle(m, k, o)
     return o
 
 
@@ -426,7 +427,7 @@ cdef class ListFace:
         if not list_seek(&self.mem.mem, self.o, index, 1, &it):
             raise IndexError(index)
         list_replace(&self.mem.mem, &it, v, len(v))
-        list_settle(&self.mem.mem, &self.env.knobs, self.o)
+        list_shrink(&self.mem.mem, &self.env.knobs, self.o)
 
     def delete_range(self, int64_t start, uint64_t count):
         gone = list_delete_range(&self.mem.mem, self.o, start, count)
