@@ -14,11 +14,12 @@ import traceback
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, strlen
 from .base.env cimport (Env, env_advance_us, env_calibrate, env_freeze_now, env_init, env_knob, env_mono_ns,
-                        env_mono_us, env_seed, env_ticks_ns)
+                        env_mono_us, env_seed, env_ticks_ns, env_wall_us)
 from .base.mem cimport (Mem, mem_alloc, mem_allocator_name, mem_destroy, mem_free, mem_init, mem_purge, mem_realloc,
                         mem_sample_peak)
 from .base.rp cimport RP_TICKS_NAME, likely, rp_ticks, unlikely
 from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
+from .exec.blocked cimport (after_turn, expire_waits, first_deadline, forget_wait, waiting_figures, waiting_free)
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
                            CL_MULTI, CL_PAUSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
                            CL_WRITE_WATCHED, Client, Ctx, G_NOAUTH, client_by_fd, client_by_id, client_close,
@@ -152,6 +153,7 @@ cdef class Engine:
         self.startup_memory = self.mem.used
 
     def __dealloc__(self):
+        waiting_free(&self.x)
         exec_free(&self.x)
         ks_free(&self.ks)
         mem_destroy(&self.mem)
@@ -203,9 +205,10 @@ cdef class Engine:
         return others
 
     def before_sleep(self):
-        """Fast expiry and all pending replies; True if attend() has something to do."""
+        """Fast expiry, clients that waited, all pending replies; True if attend() has something to do."""
         expire_cycle(&self.x.expire, &self.ks, CYCLE_FAST)
         pause_step(&self.x)
+        after_turn(&self.x)
         io_flush(&self.x)
         return self.x.clients.attention != NULL
 
@@ -233,6 +236,7 @@ cdef class Engine:
         hook = self.hooks.get("client_closed")
         if hook is not None:
             hook(c.id, c.fd)
+        forget_wait(&self.x, c)
         client_free(&self.x.clients, c)
 
     def feed(self, uint64_t client_id, bytes data):
@@ -312,7 +316,26 @@ cdef class Engine:
         expire_cycle(&self.x.expire, &self.ks, CYCLE_SLOW)
         self.rehash_idle()
         free_corpses(&self.ks, FREE_US)
+        expire_waits(&self.x)
         self.check_clients()
+
+    def next_deadline(self):
+        """Milliseconds from now until a blocked client's time is over or a pause ends (rounded up, 0: it is over), when
+        expire_blocked() and before_sleep() must run; None: nothing has a limit. O(1)."""
+        cdef int64_t when_ms = first_deadline(&self.x)
+        cdef int64_t pause_ms = pause_deadline(&self.x)
+        cdef int64_t left_us
+        if pause_ms and (when_ms < 0 or pause_ms < when_ms):
+            when_ms = pause_ms
+        if when_ms < 0:
+            return None
+        left_us = when_ms * 1000 - env_wall_us(&self.env)
+        return (left_us + 999) // 1000 if left_us > 0 else 0
+
+    def expire_blocked(self):
+        """Answers the blocked clients whose time is over; before_sleep() then sends the replies."""
+        env_freeze_now(&self.env)
+        expire_waits(&self.x)
 
     cdef rehash_idle(self):
         cdef int i
@@ -411,6 +434,12 @@ cdef class Engine:
             "lazyfree_pending_objects": self.ks.corpse_keys, "lazyfreed_objects": self.ks.stats.lazyfreed,
             "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
         }
+
+    def waiting_counts(self):
+        """(clients that wait, keys that are waited for, those of them whose loss wakes, too)."""
+        cdef int64_t clients, keys, nokey
+        waiting_figures(&self.x, &clients, &keys, &nokey)
+        return clients, keys, nokey
 
     def error_counts(self):
         """({code: replies}, True if there were too many distinct codes to count them apart)."""

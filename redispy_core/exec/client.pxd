@@ -34,6 +34,8 @@ cdef enum ClientFlag:
     CL_ATTENTION = 1 << 23         # stands in the list of clients that the server must look at
     CL_READ_AGAIN = 1 << 25        # its socket has more to read: an edge-triggered poller will not say so again
     CL_WRITE_WATCHED = 1 << 24     # the server's selector watches for writability
+    CL_RERUN = 1 << 25             # a command that waited runs again
+    CL_RESUME = 1 << 26            # stands in the list of clients whose kept input is to be run
 
 cdef enum Gate:                    # states that may refuse a command; checked in this order
     G_NOAUTH = 1 << 0
@@ -81,6 +83,7 @@ cdef struct Client:
     int64_t net_out
     int64_t commands
     int64_t repl_offset
+    int64_t blocked_ns             # time spent so far on the command that waits
     size_t argv_bytes              # bytes of the current command's arguments
     size_t q_peak                  # largest query buffer lately
     bint held                      # parser.argv is a request that waits to be run (again): its bytes are kept
@@ -99,6 +102,7 @@ cdef struct Client:
     Client* next_again
     void* multi                    # queued commands and watched keys (exec/multi)
     void* blocked                  # what it waits for (exec/blocked)
+    Client* next_resume            # list of clients that waited and go on with their input
     void* pubsub                   # subscriptions (exec/pubsub)
     void* tracking                 # client-side caching (exec/tracking)
     void* acl                      # user (exec/acl)

@@ -5,7 +5,7 @@ from ..base.mem cimport Mem
 from ..base.sds cimport Sds, Slice
 from ..keyspace.db cimport Keyspace
 from ..keyspace.expire cimport ExpireState
-from ..proto.reply cimport BlockPool
+from ..proto.reply cimport BlockPool, OutMark
 from .client cimport Client, Clients, Ctx, Gate
 from .registry cimport Command, Registry
 from .stats cimport Stats
@@ -14,6 +14,7 @@ cdef enum:
     GATES = 15
     RESET_FNS = 8
     PAUSE_PURPOSES = 3
+    LISTENERS = 4
 
 cdef struct PauseState:             # what exec/pause holds back, by purpose
     int64_t until_ms[PAUSE_PURPOSES]
@@ -55,6 +56,13 @@ cdef struct DebugState:             # what DEBUG switches
     size_t packed_threshold         # QUICKLIST-PACKED-THRESHOLD; 0: the ordinary one
     int64_t peak_reset_ms           # REPLYBUFFER PEAK-RESET-TIME; -1: never
     bint no_reply_resize
+ctypedef void (*changed_fn)(Exec* x, int db, Slice key) noexcept nogil       # after a key's change or deletion
+ctypedef void (*flushed_fn)(Exec* x, int db) noexcept nogil                  # a database was emptied; -1: all
+
+cdef struct Listening:              # by Listener (exec/listening)
+    changed_fn changed[LISTENERS]
+    flushed_fn flushed[LISTENERS]
+    uint32_t active                 # bits
 
 cdef struct Exec:
     Mem* mem
@@ -76,7 +84,7 @@ cdef struct Exec:
     Ahead* ahead                    # AHEAD of them
     char* io_buffer                 # shared by all reads
     bint paused_reads
-    void (*after_unit)(Exec* x) noexcept nogil      # blocked clients that can be served; NULL while there are none
+    void (*after_unit)(Exec* x) noexcept nogil      # serves keys that became ready (exec/blocked); NULL while there are none
     void (*monitor)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil   # MONITOR's feed; NULL while nobody looks
     void (*slow)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc, int64_t ns) noexcept nogil   # a command took longer than slow_ns
     int64_t slow_ns                 # threshold; INT64_MAX: never
@@ -88,14 +96,18 @@ cdef struct Exec:
     bint (*user_exists)(Exec* x, Slice user) noexcept nogil                                # likewise
     client_fn on_reset[RESET_FNS]   # RESET: what each room forgets of a client
     int resets
+    Listening listening             # who hears of changed keys (exec/listening)
+    void* waiting                   # clients that wait, and the keys they wait for (exec/blocked); NULL before the first
 
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept
 cdef void exec_free(Exec* x) noexcept nogil
 cdef void exec_on_reset(Exec* x, client_fn fn) noexcept nogil                                    # fn also runs for clients that have nothing to forget
 cdef Client* exec_client(Exec* x, int fd, uint64_t flags, int db) noexcept nogil                 # a new client, its errors counted, authenticated if no password is set
 cdef void run_command(Exec* x, Client* c, Slice* argv, int argc) noexcept nogil                  # lookup, gates, call
+cdef void run_known(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil      # gates, call; for a command that was looked up before
 cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil           # the body, with statistics
 cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil                 # parses and runs all complete requests; bytes consumed
 cdef void feed_input(Exec* x, Client* c, char* buf, size_t len) noexcept nogil                   # bytes from outside, rest kept
 cdef void resume_input(Exec* x, Client* c) noexcept nogil                                        # a client that was blocked or paused goes on with its kept input
 cdef void refuse(Exec* x, Client* c, Command* cmd) noexcept nogil                                # book-keeping of a refusal (cmd may be NULL)
+cdef void mute_reply(Client* c, OutMark mark) noexcept nogil                                      # CLIENT REPLY OFF and SKIP: forgets what was written since mark

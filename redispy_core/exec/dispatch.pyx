@@ -25,8 +25,9 @@ from ..proto.parser cimport (PARSED_COMMAND, PARSED_ERROR, Parsed, ParserLimits,
 from ..proto.reply cimport OutMark, out_bytes, out_mark, out_rollback, pool_clear, reply_error, reply_errorf
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI, CL_NO_TOUCH,
-                      CL_PAUSED, CL_PRIMARY, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, Client, Ctx, G_NOAUTH,
-                      G_NO_MULTI, client_close, client_new, client_pending, client_reset_query, clients_free, clients_init)
+                      CL_PAUSED, CL_PRIMARY, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, CL_RERUN, Client, Ctx,
+                      G_NOAUTH, G_NO_MULTI, client_close, client_new, client_pending, client_reset_query,
+                      clients_free, clients_init)
 from .args cimport word_is
 from .registry cimport Command, Registry, registry_lookup, registry_top
 from .stats cimport stats_call, stats_error, stats_reset
@@ -191,28 +192,46 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
         ks_begin_command(x.ks)              # run_command does it for the outermost
     x.depth += 1
     x.ks.no_touch = (c.flags & CL_NO_TOUCH) != 0
-    if unlikely(x.monitor != NULL):
+    if unlikely(x.monitor != NULL) and not c.flags & CL_RERUN:
         x.monitor(x, c, cmd, argv, argc)
     began = rp_ticks()
     run_body(x, c, cmd, argv, argc)
-    ns = env_ticks_ns(x.env, rp_ticks() - began)
-    c.commands += 1
-    stats_call(&x.stats, cmd, ns, c.out.errors != errors, x.env.knobs.latency_tracking != 0)
-    if unlikely(ns >= x.slow_ns):
-        x.slow(x, c, cmd, argv, argc, ns)
+    ns = env_ticks_ns(x.env, rp_ticks() - began) + c.blocked_ns
+    if unlikely(c.flags & CL_BLOCKED):
+        c.blocked_ns = ns           # counted once, when it has been answered
+    else:
+        c.blocked_ns = 0
+        c.commands += 1
+        stats_call(&x.stats, cmd, ns, c.out.errors != errors, x.env.knobs.latency_tracking != 0)
+        if unlikely(ns >= x.slow_ns):
+            x.slow(x, c, cmd, argv, argc, ns)
     if unlikely(ns > REFREEZE_NS):
         env_freeze_now(x.env)
     x.depth -= 1
     x.current = outer
 
 
-cdef inline void muted(Client* c, OutMark mark) noexcept nogil:
-    """CLIENT REPLY OFF and SKIP: the reply was written and is forgotten."""
+cdef void mute_reply(Client* c, OutMark mark) noexcept nogil:
     if c.flags & (CL_REPLY_OFF | CL_REPLY_SKIP):
         out_rollback(&c.out, mark)
+    if c.flags & CL_BLOCKED:
+        return                      # its reply is still to come
     c.flags &= ~<uint64_t>CL_REPLY_SKIP
     if c.flags & CL_REPLY_SKIP_NEXT:
         c.flags = (c.flags & ~<uint64_t>CL_REPLY_SKIP_NEXT) | CL_REPLY_SKIP
+
+
+cdef inline void pass_gates(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
+    if likely((x.gates | c.gates) & cmd.gates == 0) or not gates_refuse(x, c, cmd, argv, argc):
+        call(x, c, cmd, argv, argc)
+
+
+cdef void run_known(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
+    cdef OutMark mark = out_mark(&c.out)
+    ks_begin_command(x.ks)
+    pass_gates(x, c, cmd, argv, argc)
+    if unlikely(c.flags & (CL_REPLY_OFF | CL_REPLY_SKIP | CL_REPLY_SKIP_NEXT)):
+        mute_reply(c, mark)
 
 
 cdef void run_command(Exec* x, Client* c, Slice* argv, int argc) noexcept nogil:
@@ -232,10 +251,9 @@ cdef void run_found(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noe
     else:
         c.last_command = cmd.name
         c.last_command_len = cmd.name_len
-        if likely((x.gates | c.gates) & cmd.gates == 0) or not gates_refuse(x, c, cmd, argv, argc):
-            call(x, c, cmd, argv, argc)
+        pass_gates(x, c, cmd, argv, argc)
     if unlikely(c.flags & (CL_REPLY_OFF | CL_REPLY_SKIP | CL_REPLY_SKIP_NEXT)) and not c.held:
-        muted(c, mark)
+        mute_reply(c, mark)
     if unlikely(x.after_unit != NULL) and x.depth == 0:
         x.after_unit(x)
 

@@ -131,6 +131,12 @@ cdef enum Err:
     E_HLL_SUBCOMMAND
     E_HLL_SELFTEST
     E_KEY_MISSING
+    E_RANK_ZERO
+    E_COUNT_NEGATIVE
+    E_MAXLEN_NEGATIVE
+    E_NUMKEYS
+    E_COUNT_POSITIVE
+    E_UNBLOCK_REASON
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s

@@ -165,6 +165,13 @@ TEXTS = {
     "HLL_SUBCOMMAND": "ERR Unknown PFDEBUG subcommand '%s'",
     "HLL_SELFTEST": "TESTFAILED HyperLogLog: %s",
     "KEY_MISSING": "ERR The specified key does not exist",
+    "RANK_ZERO": "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to "
+                 "start from the end of the list",
+    "COUNT_NEGATIVE": "ERR COUNT can't be negative",
+    "MAXLEN_NEGATIVE": "ERR MAXLEN can't be negative",
+    "NUMKEYS": "ERR numkeys should be greater than 0",
+    "COUNT_POSITIVE": "ERR count should be greater than 0",
+    "UNBLOCK_REASON": "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
 }
 
 

@@ -26,6 +26,8 @@ KNOWN = [
     Known("valkey", (9, 0), r"BITCOUNT l 0", r"-'WRONGTYPE.*", "-'ERR syntax error'", "a start without an end is allowed there"),
     Known("valkey", (9, 0), r"CLIENT KILL ID abc", r"-'ERR syntax error'", "-'ERR client-id should be greater than 0'", TEXT),
     Known("valkey", (9, 0), r"CLIENT LIST ID abc", r"-'ERR syntax error'", "-'ERR Invalid client ID'", TEXT),
+    Known("valkey", (9, 0), r"CLIENT UNBLOCK 999999 ERROR x", r":0",
+          "-\"ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.\"", "ignored there"),
     Known("valkey", (9, 0), r'"SET k .*"a.*"b.*"', r"\+'OK'", "-'ERR Protocol error: unbalanced quotes in request'",
           "anything may follow a closing quote there"),
     Known("valkey", (9, 0), r"READONLY", r"\+'OK'", "-'ERR This instance has cluster support disabled'",
