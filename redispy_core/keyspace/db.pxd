@@ -28,8 +28,9 @@ cdef struct KeyspaceStats:
     int64_t evicted
     int64_t lazyfreed
 
-cdef struct Corpse:             # a flushed dict that is freed in slices
+cdef struct Corpse:             # a flushed dict or a big value that cron frees: dicts in slices, values one a slice
     Dict d
+    Robj* value                 # NULL: the dict
     Corpse* next
 
 cdef struct Keyspace:
@@ -44,7 +45,7 @@ cdef struct Keyspace:
     bint no_touch               # this command must not refresh LRU/LFU (CLIENT NO-TOUCH)
     bint active_expire          # DEBUG SET-ACTIVE-EXPIRE
     Corpse* corpses
-    size_t corpse_keys
+    size_t corpse_keys          # keys that wait to be freed
     const char* memo_ptr        # hash of the last argument looked up: valid within one command
     size_t memo_len
     uint64_t memo_hash
@@ -56,9 +57,11 @@ cdef uint64_t ks_hash(Keyspace* ks, Slice key) noexcept nogil
 
 # --- lookups; NULL = missing or expired
 cdef Robj* db_read(Keyspace* ks, Db* db, Slice key) noexcept nogil           # counts hit/miss, touches LRU; keymiss event
+cdef Robj* db_look(Keyspace* ks, Db* db, Slice key) noexcept nogil           # db_read that does not touch LRU (EXISTS, TTL, TYPE)
 cdef Robj* db_write(Keyspace* ks, Db* db, Slice key) noexcept nogil          # for change: touches LRU
 cdef Robj* db_peek(Keyspace* ks, Db* db, Slice key) noexcept nogil           # neither counts nor touches (OBJECT, TYPE of SCAN, DEBUG)
 cdef bint db_expired(Keyspace* ks, const Robj* o) noexcept nogil
+cdef bint db_expire_due(Keyspace* ks, Db* db, Robj* o) noexcept nogil        # db_expired, and removes o where that is ours to do
 cdef void db_touch(Keyspace* ks, Robj* o) noexcept nogil
 cdef int lfu_counter(Keyspace* ks, const Robj* o) noexcept nogil             # decayed access counter 0..255
 cdef int64_t lru_idle_ms(Keyspace* ks, const Robj* o) noexcept nogil
@@ -72,6 +75,10 @@ cdef void db_moved(Keyspace* ks, Db* db, Robj* old, Robj* o) noexcept nogil  # r
 cdef Robj* db_set_expire(Keyspace* ks, Db* db, Robj* o, int64_t when_ms) noexcept nogil   # NO_EXPIRE removes; may move o
 cdef Robj* db_unlink(Keyspace* ks, Db* db, Slice key) noexcept nogil         # out of the dicts, not freed; NULL = missing (no expiry check)
 cdef bint db_delete(Keyspace* ks, Db* db, Slice key) noexcept nogil          # frees; False = missing (no expiry check)
+cdef bint db_remove(Keyspace* ks, Db* db, Slice key, bint lazy) noexcept nogil   # db_unlink and db_discard; False = missing
+cdef bint db_remove_live(Keyspace* ks, Db* db, Slice key, bint lazy) noexcept nogil   # DEL: a key that expired goes as such, and is False unless only a DEL may remove it here
+cdef void db_discard(Keyspace* ks, Robj* o, bint lazy) noexcept nogil        # frees what db_unlink gave; lazy: a big value later, from cron
+cdef Robj* db_rename(Keyspace* ks, Db* db, Slice key, Slice to, bint lazy) noexcept nogil   # key must be there, `to` another key whose value goes; keeps the expiry
 cdef void db_delete_expired(Keyspace* ks, Db* db, Robj* o) noexcept nogil    # with statistics, event and propagation
 cdef Robj* db_random(Keyspace* ks, Db* db) noexcept nogil                    # a live key, uniform; NULL when empty
 cdef int64_t db_flush(Keyspace* ks, int id, bint lazy) noexcept nogil        # id -1: all; keys removed

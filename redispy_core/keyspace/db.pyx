@@ -10,15 +10,19 @@ answers that it is missing.
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memset
 from ..base.env cimport Env, POLICY_LFU, env_rand_unit
-from ..base.mem cimport Mem, mem_alloc, mem_calloc, mem_free
+from ..base.mem cimport Mem, mem_calloc, mem_free
 from ..base.rp cimport likely, unlikely, rp_assert
 from ..base.sds cimport Slice
 from ..structs.dict cimport (Dict, DictPos, dict_clear, dict_clear_step, dict_find, dict_find_pos, dict_get,
                              dict_hash, dict_init, dict_insert, dict_random, dict_relink, dict_remove,
                              dict_remove_at, dict_set, dict_shrink)
-from ..types.object cimport (LRU_MAX, NO_EXPIRE, Robj, key_dict_owner_type, key_dict_type, robj_assign, robj_expire,
-                             robj_free, robj_key, robj_lru, robj_set_expire, robj_set_lru, robj_string)
+from ..types.object cimport (LRU_MAX, NO_EXPIRE, Robj, key_dict_owner_type, key_dict_type, robj_assign, robj_effort,
+                             robj_expire, robj_free, robj_key, robj_lru, robj_rekey, robj_set_expire, robj_set_lru,
+                             robj_string)
 from .events cimport (EV_EXPIRED, EV_KEYMISS, EV_NEW, EventClass, events_init)
+
+cdef enum:
+    LAZY_EFFORT = 64            # values of no more blocks are freed at once even when they need not be
 
 
 # ---------------------------------------------------------------- life
@@ -108,15 +112,21 @@ cdef bint db_expired(Keyspace* ks, const Robj* o) noexcept nogil:
     return when != NO_EXPIRE and ks.env.now_ms > when
 
 
+cdef bint db_expire_due(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
+    if likely(not db_expired(ks, o)):
+        return False
+    if not ks.replica and ks.may_expire:
+        db_delete_expired(ks, db, o)
+    return True
+
+
 cdef Robj* live(Keyspace* ks, Db* db, Slice key) noexcept nogil:
     """The key's block; an expired one is removed where that is ours to do."""
     if db.keys.used == 0:
         return NULL
     cdef Robj* o = <Robj*>dict_find(&db.keys, key.ptr, key.len, ks_hash(ks, key))
-    if o == NULL or likely(not db_expired(ks, o)):
+    if o == NULL or likely(not db_expire_due(ks, db, o)):
         return o
-    if not ks.replica and ks.may_expire:
-        db_delete_expired(ks, db, o)
     return NULL
 
 
@@ -124,7 +134,7 @@ cdef Robj* db_peek(Keyspace* ks, Db* db, Slice key) noexcept nogil:
     return live(ks, db, key)
 
 
-cdef Robj* db_read(Keyspace* ks, Db* db, Slice key) noexcept nogil:
+cdef inline Robj* counted(Keyspace* ks, Db* db, Slice key) noexcept nogil:
     cdef Robj* o = live(ks, db, key)
     if o == NULL:
         ks.stats.misses += 1
@@ -132,7 +142,16 @@ cdef Robj* db_read(Keyspace* ks, Db* db, Slice key) noexcept nogil:
             key_event(ks, db, key, EV_KEYMISS, b"keymiss")
         return NULL
     ks.stats.hits += 1
-    if not ks.no_touch:
+    return o
+
+
+cdef Robj* db_look(Keyspace* ks, Db* db, Slice key) noexcept nogil:
+    return counted(ks, db, key)
+
+
+cdef Robj* db_read(Keyspace* ks, Db* db, Slice key) noexcept nogil:
+    cdef Robj* o = counted(ks, db, key)
+    if o != NULL and not ks.no_touch:
         db_touch(ks, o)
     return o
 
@@ -278,17 +297,62 @@ cdef bint db_delete(Keyspace* ks, Db* db, Slice key) noexcept nogil:
     return True
 
 
-cdef void db_delete_expired(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
-    cdef Slice key = key_of(o)
-    cdef uint64_t hash = dict_hash(&db.keys, key.ptr, key.len)
-    dict_remove(ks.mem, &db.expires, key.ptr, key.len, hash)
-    dict_remove(ks.mem, &db.keys, key.ptr, key.len, hash)
+cdef void db_discard(Keyspace* ks, Robj* o, bint lazy) noexcept nogil:
+    cdef Corpse* c
+    if not lazy or robj_effort(o) <= LAZY_EFFORT:
+        robj_free(ks.mem, o)
+        return
+    c = <Corpse*>mem_calloc(ks.mem, sizeof(Corpse))
+    c.value = o
+    c.next = ks.corpses
+    ks.corpses = c
+    ks.corpse_keys += 1
+
+
+cdef bint db_remove(Keyspace* ks, Db* db, Slice key, bint lazy) noexcept nogil:
+    cdef Robj* o = db_unlink(ks, db, key)
+    if o == NULL:
+        return False
+    db_discard(ks, o, lazy)
+    return True
+
+
+cdef Robj* db_rename(Keyspace* ks, Db* db, Slice key, Slice to, bint lazy) noexcept nogil:
+    cdef Robj* o = db_unlink(ks, db, key)
+    rp_assert(o != NULL)
+    db_remove(ks, db, to, lazy)
+    o = robj_rekey(ks.mem, o, to, robj_expire(o))
+    db_add(ks, db, o)
+    return o
+
+
+cdef void report_expired(Keyspace* ks, Db* db, Slice key) noexcept nogil:
     ks.stats.expired += 1
     if ks.ev.deleted != NULL:
         ks.ev.deleted(ks.ev.deleted_ctx, db.id, key, ks.env.knobs.lazyfree_lazy_expire != 0)
     key_touched(ks, db, key)
     key_event(ks, db, key, EV_EXPIRED, b"expired")
+
+
+cdef void db_delete_expired(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
+    cdef Slice key = key_of(o)
+    cdef uint64_t hash = dict_hash(&db.keys, key.ptr, key.len)
+    dict_remove(ks.mem, &db.expires, key.ptr, key.len, hash)
+    dict_remove(ks.mem, &db.keys, key.ptr, key.len, hash)
+    report_expired(ks, db, key)
     robj_free(ks.mem, o)
+
+
+cdef bint db_remove_live(Keyspace* ks, Db* db, Slice key, bint lazy) noexcept nogil:
+    cdef Robj* o = db_unlink(ks, db, key)
+    cdef bint was_live
+    if o == NULL:
+        return False
+    was_live = ks.replica or not ks.may_expire or not db_expired(ks, o)
+    if not was_live:
+        report_expired(ks, db, key)
+    db_discard(ks, o, lazy)
+    return was_live
 
 
 # ---------------------------------------------------------------- whole databases
@@ -299,7 +363,7 @@ cdef void bury(Keyspace* ks, Dict* d) noexcept nogil:
     if d.used == 0:
         dict_clear(ks.mem, d)
         return
-    c = <Corpse*>mem_alloc(ks.mem, sizeof(Corpse))
+    c = <Corpse*>mem_calloc(ks.mem, sizeof(Corpse))
     c.d = d[0]
     c.next = ks.corpses
     ks.corpses = c
@@ -331,10 +395,17 @@ cdef int64_t db_flush(Keyspace* ks, int id, bint lazy) noexcept nogil:
 cdef bint ks_free_slice(Keyspace* ks, int buckets) noexcept nogil:
     cdef Corpse* c = ks.corpses
     cdef size_t before
+    cdef bint done
     if c == NULL:
         return True
-    before = c.d.used
-    if dict_clear_step(ks.mem, &c.d, buckets):
+    if c.value != NULL:
+        before = 1
+        robj_free(ks.mem, c.value)
+        done = True
+    else:
+        before = c.d.used
+        done = dict_clear_step(ks.mem, &c.d, buckets)
+    if done:
         ks.corpses = c.next
         mem_free(ks.mem, c)
         ks.corpse_keys -= before

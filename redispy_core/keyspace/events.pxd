@@ -22,7 +22,7 @@ cdef struct Events:
     int64_t dirty                                                                     # changes since the last save
     void (*changed)(void* ctx, int db, Slice key) noexcept nogil                      # WATCH, tracking, blocked clients
     void* changed_ctx
-    void (*flushed)(void* ctx, int db) noexcept nogil                                 # a database was emptied; -1: all
+    void (*flushed)(void* ctx, int db) noexcept nogil                                 # a database is about to be emptied; -1: all
     void* flushed_ctx
     void (*notify)(void* ctx, int event_class, const char* event, int db, Slice key) noexcept nogil   # keyspace notification
     void* notify_ctx

@@ -119,6 +119,9 @@ cdef enum Err:
     E_PROTOCOL_RESP2
     E_PACKED_THRESHOLD
     E_DEBUG_UNAVAILABLE
+    E_NOVALUES
+    E_NOT_IN_CLUSTER
+    E_COPY_DB_CLUSTER
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s

@@ -140,6 +140,10 @@ TEXTS = {
     "PROTOCOL_RESP2": "ERR RESP2 is not supported by this command",
     "PACKED_THRESHOLD": "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
     "DEBUG_UNAVAILABLE": "ERR %s failed: %s",
+    # keys
+    "NOVALUES": "ERR NOVALUES option can only be used in HSCAN",
+    "NOT_IN_CLUSTER": "ERR %s is not allowed in cluster mode",
+    "COPY_DB_CLUSTER": "ERR Copying to another database is not allowed in cluster mode",
 }
 
 

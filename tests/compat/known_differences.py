@@ -35,6 +35,8 @@ KNOWN = [
     Known("valkey", (9, 0), r"WATCH a", r"-\"ERR Command 'watch' not.*", "-'ERR WATCH inside MULTI is not allowed'", TEXT),
     Known("valkey", (8, 0), r"OBJECT ENCODING e45", r"\$'embstr'", "$'raw'", "objects embed more bytes there"),
     Known("redis", (8, 0), r"OBJECT ENCODING e44", r"\$'raw'", "$'embstr'", "objects embed fewer bytes there"),
+    Known("valkey", (8, 0), r"SCAN 0 TYPE (foo|\"\")", r"-\"?'?ERR unknown type name.*", "*2\n  $'0'\n  *0",
+          "a type that nothing has is an error there"),
     Known("valkey", (9, 0), r"GETEX missing EX (abc|0)", r"-.*", "$-1", "the time is looked at before the key there"),
 ]
 
