@@ -153,6 +153,15 @@ TEXTS = {
     "HLL_SUBCOMMAND": "ERR Unknown PFDEBUG subcommand '%s'",
     "HLL_SELFTEST": "TESTFAILED HyperLogLog: %s",
     "KEY_MISSING": "ERR The specified key does not exist",
+    # sets and SORT
+    "NUMKEYS": "ERR numkeys should be greater than 0",
+    "NUMKEYS_ARGS": "ERR Number of keys can't be greater than number of args",
+    "LIMIT_NEGATIVE": "ERR LIMIT can't be negative",
+    "SORT_SCORE": "ERR One or more scores can't be converted into double",
+    "SORT_BY_CLUSTER": "ERR BY option of SORT denied in Cluster mode when keys formed by the pattern may be in "
+                       "different slots.",
+    "SORT_GET_CLUSTER": "ERR GET option of SORT denied in Cluster mode when keys formed by the pattern may be in "
+                        "different slots.",
 }
 
 
