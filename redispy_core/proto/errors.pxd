@@ -137,6 +137,12 @@ cdef enum Err:
     E_NUMKEYS
     E_COUNT_POSITIVE
     E_UNBLOCK_REASON
+    E_NUMKEYS
+    E_NUMKEYS_ARGS
+    E_LIMIT_NEGATIVE
+    E_SORT_SCORE
+    E_SORT_BY_CLUSTER
+    E_SORT_GET_CLUSTER
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s

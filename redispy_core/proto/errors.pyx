@@ -172,6 +172,15 @@ TEXTS = {
     "NUMKEYS": "ERR numkeys should be greater than 0",
     "COUNT_POSITIVE": "ERR count should be greater than 0",
     "UNBLOCK_REASON": "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
+    # sets and SORT
+    "NUMKEYS": "ERR numkeys should be greater than 0",
+    "NUMKEYS_ARGS": "ERR Number of keys can't be greater than number of args",
+    "LIMIT_NEGATIVE": "ERR LIMIT can't be negative",
+    "SORT_SCORE": "ERR One or more scores can't be converted into double",
+    "SORT_BY_CLUSTER": "ERR BY option of SORT denied in Cluster mode when keys formed by the pattern may be in "
+                       "different slots.",
+    "SORT_GET_CLUSTER": "ERR GET option of SORT denied in Cluster mode when keys formed by the pattern may be in "
+                        "different slots.",
 }
 
 
