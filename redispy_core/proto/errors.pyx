@@ -4,6 +4,7 @@
 """
 
 TEXTS = {
+
     # general
     "SYNTAX": "ERR syntax error",
     "WRONGTYPE": "WRONGTYPE Operation against a key holding the wrong kind of value",
@@ -173,7 +174,6 @@ TEXTS = {
     "COUNT_POSITIVE": "ERR count should be greater than 0",
     "UNBLOCK_REASON": "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
     # sets and SORT
-    "NUMKEYS": "ERR numkeys should be greater than 0",
     "NUMKEYS_ARGS": "ERR Number of keys can't be greater than number of args",
     "LIMIT_NEGATIVE": "ERR LIMIT can't be negative",
     "SORT_SCORE": "ERR One or more scores can't be converted into double",
