@@ -25,7 +25,7 @@ from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CL
                            CL_WRITE_WATCHED, Client, Ctx, G_NOAUTH, client_by_fd, client_by_id, client_close,
                            client_free, client_memory, client_pending)
 from .exec.dispatch cimport Exec, exec_client, exec_free, exec_init, feed_input, resume_input, run_command
-from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
+from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_later, io_read_many, io_write
 from .exec.pause cimport PAUSE_ALL, PAUSE_WRITE, pause_actions, pause_deadline, pause_step
 from .exec.registry cimport Command, Registry
 from .exec.stats cimport stats_reset
@@ -193,6 +193,8 @@ cdef class Engine:
             if unlikely(mask & EPOLLOUT):
                 io_write(&self.x, c)
             if mask & ~EPOLLOUT:
+                if unlikely(mask & ~(EPOLLIN | EPOLLOUT)):
+                    io_read_later(&self.x, c)       # the peer has closed its side: the end may stand behind data
                 ready[n] = c
                 n += 1
                 if n == IO_BATCH:
@@ -205,12 +207,14 @@ cdef class Engine:
         return others
 
     def before_sleep(self):
-        """Fast expiry, clients that waited, all pending replies; True if attend() has something to do."""
+        """Fast expiry, clients that waited, all pending replies. Bits: 1: attend() has something to do, 2: serve() has,
+        do not wait, 4: next_deadline() bounds the wait."""
         expire_cycle(&self.x.expire, &self.ks, CYCLE_FAST)
         pause_step(&self.x)
         after_turn(&self.x)
         io_flush(&self.x)
-        return self.x.clients.attention != NULL
+        return ((self.x.clients.attention != NULL) + 2 * (self.x.clients.again != NULL)
+                + 4 * (first_deadline(&self.x) >= 0 or pause_deadline(&self.x) != 0))
 
     def attend(self):
         """[(fd, action)]: clients that the server must close (0), watch for writing (1) or no longer (2). Closed

@@ -113,8 +113,19 @@ class Loop:
             if more & 1:
                 self._attend()
             timeout = min(MAX_WAIT, timers[0][0] - now) if timers else MAX_WAIT
+            if more & 4:
+                timeout = min(timeout, self._until_deadline())
             if timeout < 0 or more & 2:
                 timeout = 0.0
+
+    def _until_deadline(self) -> float:
+        """Seconds until a waiting client's time is over; those whose time it is are answered in the next turn."""
+        left = self.engine.next_deadline()
+        if left is None:
+            return MAX_WAIT
+        if left == 0:
+            self.engine.expire_blocked()
+        return float(left) / 1000
 
     def turn(self) -> None:
         """One turn that does not wait: used while something long goes on (loading)."""

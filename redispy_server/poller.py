@@ -30,7 +30,7 @@ class EpollPoller:
     """Linux."""
 
     name = "epoll"
-    edge = getattr(select, "EPOLLET", 0)
+    edge = getattr(select, "EPOLLET", 0) | getattr(select, "EPOLLRDHUP", 0)   # and the peer's end beside its last data
 
     def __init__(self) -> None:
         self._epoll = select.epoll()

@@ -32,7 +32,7 @@ cdef enum ClientFlag:
     CL_PAUSED = 1 << 21            # CLIENT PAUSE holds its command back
     CL_PUSHING = 1 << 22           # an out-of-band message is being written
     CL_ATTENTION = 1 << 23         # stands in the list of clients that the server must look at
-    CL_READ_AGAIN = 1 << 25        # its socket has more to read: an edge-triggered poller will not say so again
+    CL_READ_AGAIN = 1 << 27        # its socket has more to read: an edge-triggered poller will not say so again
     CL_WRITE_WATCHED = 1 << 24     # the server's selector watches for writability
     CL_RERUN = 1 << 25             # a command that waited runs again
     CL_RESUME = 1 << 26            # stands in the list of clients whose kept input is to be run

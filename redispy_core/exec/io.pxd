@@ -8,6 +8,7 @@ cdef enum:
 
 cdef void io_read_many(Exec* x, Client** ready, int n) noexcept nogil   # io_read for n <= IO_BATCH clients; their keys are fetched together
 cdef void io_read_again(Exec* x) noexcept nogil             # clients whose last read filled its buffer
+cdef void io_read_later(Exec* x, Client* c) noexcept nogil  # io_read_again will read it, whatever the poller says
 cdef void io_read(Exec* x, Client* c) noexcept nogil        # recv into the client's parser and run; marks CL_CLOSE_ASAP at the end of the stream
 cdef void io_write(Exec* x, Client* c) noexcept nogil       # sends pending output; CL_WANT_WRITE when the socket is full
 cdef void io_flush(Exec* x) noexcept nogil                  # io_write for all clients with new output

@@ -83,7 +83,7 @@ cdef bint over_query_limit(Exec* x, Client* c) noexcept nogil:
     return True
 
 
-cdef void read_again(Exec* x, Client* c) noexcept nogil:
+cdef void io_read_later(Exec* x, Client* c) noexcept nogil:
     if not c.flags & CL_READ_AGAIN:
         c.flags |= CL_READ_AGAIN
         c.next_again = x.clients.again
@@ -97,13 +97,13 @@ cdef ssize_t receive(Exec* x, Client* c, char* buf, size_t room) noexcept nogil:
         if n == 0 or (errno != EAGAIN and errno != EINTR):
             client_close(&x.clients, c)
         elif errno == EINTR:
-            read_again(x, c)
+            io_read_later(x, c)
         return 0
     x.stats.reads += 1
     x.stats.net_in += n
     c.net_in += n
     if unlikely(<size_t>n == room):
-        read_again(x, c)
+        io_read_later(x, c)
     return n
 
 
