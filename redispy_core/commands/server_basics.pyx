@@ -2,6 +2,7 @@
 from libc.stdint cimport INT32_MAX, INT32_MIN, int64_t
 from ..base.env cimport env_wall_us
 from ..exec.args cimport err, err_a, range_or_reply, syntax_error, text_slice, word_is
+from ..exec.blocked cimport databases_swapped
 from ..exec.client cimport Ctx
 from ..exec.dispatch cimport Exec
 from ..exec.registry cimport bind
@@ -60,6 +61,7 @@ cdef int swapdb_command(Ctx* x) noexcept nogil:
         return err(x, E_DB_INDEX)
     if a != b:
         db_swap(x.ks, <int>a, <int>b)
+        databases_swapped(<Exec*>x.exec, <int>a, <int>b)
     x.ks.ev.dirty += 1
     return reply_ok(x.out)
 
