@@ -64,7 +64,7 @@ def test_doctor(engine):
     engine.core.hooks["resident_memory"] = lambda: 100_000_000
     assert b"Fragmentation" in engine.call("MEMORY", "DOCTOR")
     engine.core.cron()
-    engine.call("DEL", 5, 6, 7, 8, 9)
+    engine.call("DEL", 6, 7, 8, 9)
     assert b"Peak" in engine.call("MEMORY", "DOCTOR")
 
 
