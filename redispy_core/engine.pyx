@@ -206,12 +206,13 @@ cdef class Engine:
         return others
 
     def before_sleep(self):
-        """Fast expiry, clients that waited, all pending replies; True if attend() has something to do."""
+        """Fast expiry, clients that waited, all pending replies. Bits: 1 attend() has something to do, 2 a socket may
+        hold more than was read: serve() again without waiting."""
         expire_cycle(&self.x.expire, &self.ks, CYCLE_FAST)
         pause_step(&self.x)
         after_turn(&self.x)
         io_flush(&self.x)
-        return self.x.clients.attention != NULL
+        return (self.x.clients.attention != NULL) | (self.x.clients.again != NULL) << 1
 
     def attend(self):
         """[(fd, action)]: clients that the server must close (0), watch for writing (1) or no longer (2). Closed
