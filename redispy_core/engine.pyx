@@ -34,6 +34,7 @@ from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, expire_cycle
 from .proto.errors cimport E_PYTHON
 from .proto.parser cimport parser_rebase
 from .proto.reply cimport Block, out_bytes, out_clear, out_empty, out_sent, reply_errorf, reply_object
+from .structs.ebuckets cimport eb_count
 from .structs.dict cimport (RESIZE_ALLOW, RESIZE_AVOID, ResizePolicy, dict_bytes, dict_rehash_step, dict_rehashing,
                             dict_shrink, dict_slots)
 
@@ -431,7 +432,8 @@ cdef class Engine:
             "eventloop_cycles": x.stats.cycles, "eventloop_duration_sum": x.stats.cycle_ns // 1000,
             "eventloop_duration_cmd_sum": x.stats.command_ns // 1000,
             "keyspace_hits": self.ks.stats.hits, "keyspace_misses": self.ks.stats.misses,
-            "expired_keys": self.ks.stats.expired, "evicted_keys": self.ks.stats.evicted,
+            "expired_keys": self.ks.stats.expired, "expired_subkeys": self.ks.stats.expired_fields,
+            "evicted_keys": self.ks.stats.evicted,
             "expired_stale_perc_x100": self.ks.stats.expired_stale_perc_x100,
             "expired_time_cap_reached_count": self.ks.stats.expired_time_cap,
             "expire_cycle_cpu_milliseconds": self.ks.stats.expire_cycle_us // 1000,
@@ -479,8 +481,9 @@ cdef class Engine:
         return totals
 
     def databases(self):
-        """[(id, keys, keys with expiry, average TTL in ms)] of the databases that hold keys."""
-        return [(i, self.ks.dbs[i].keys.used, self.ks.dbs[i].expires.used, self.ks.dbs[i].avg_ttl_ms)
+        """[(id, keys, keys with expiry, average TTL in ms, hashes with field expiries)] of those that hold keys."""
+        return [(i, self.ks.dbs[i].keys.used, self.ks.dbs[i].expires.used, self.ks.dbs[i].avg_ttl_ms,
+                 eb_count(&self.ks.dbs[i].subexpires))
                 for i in range(self.ks.ndbs) if self.ks.dbs[i].keys.used]
 
     def table_memory(self):
@@ -503,7 +506,7 @@ cdef class Engine:
         self.registry.reset_stats()
         self.ks.stats.hits = self.ks.stats.misses = self.ks.stats.expired = self.ks.stats.evicted = 0
         self.ks.stats.expired_stale_perc_x100 = self.ks.stats.expired_time_cap = 0
-        self.ks.stats.expire_cycle_us = self.ks.stats.lazyfreed = 0
+        self.ks.stats.expire_cycle_us = self.ks.stats.lazyfreed = self.ks.stats.expired_fields = 0
         self.mem.peak = self.mem.used
 
     def client_is_local(self, uint64_t client_id):

@@ -148,7 +148,7 @@ def stats_section(s: Server) -> Rows:
         ("instantaneous_output_kbps", f"{rate.per_second('total_net_output_bytes') / 1024:.2f}"),
         ("instantaneous_input_repl_kbps", "0.00"), ("instantaneous_output_repl_kbps", "0.00"),
         ("rejected_connections", c["rejected_connections"]), ("sync_full", 0), ("sync_partial_ok", 0),
-        ("sync_partial_err", 0), ("expired_subkeys", 0), ("expired_keys", c["expired_keys"]),
+        ("sync_partial_err", 0), ("expired_subkeys", c["expired_subkeys"]), ("expired_keys", c["expired_keys"]),
         ("expired_stale_perc", f"{c['expired_stale_perc_x100'] / 100:.2f}"),
         ("expired_time_cap_reached_count", c["expired_time_cap_reached_count"]),
         ("expire_cycle_cpu_milliseconds", c["expire_cycle_cpu_milliseconds"]), ("evicted_keys", c["evicted_keys"]),
@@ -246,8 +246,8 @@ def cluster_section(s: Server) -> Rows:
 
 def keyspace_section(s: Server) -> Rows:
     """# Keyspace"""
-    return [(f"db{i}", f"keys={keys},expires={expires},avg_ttl={ttl},subexpiry=0")
-            for i, keys, expires, ttl in s.engine.databases()]
+    return [(f"db{i}", f"keys={keys},expires={expires},avg_ttl={ttl},subexpiry={timed}")
+            for i, keys, expires, ttl, timed in s.engine.databases()]
 
 
 def modules_section(s: Server) -> Rows:

@@ -4,6 +4,7 @@ from ..base.env cimport Env
 from ..base.mem cimport Mem
 from ..base.sds cimport Slice
 from ..structs.dict cimport Dict
+from ..structs.ebuckets cimport Ebuckets
 from ..types.object cimport NO_EXPIRE, ObjType, Encoding, Robj
 from .events cimport Events, EventClass
 
@@ -14,6 +15,7 @@ cdef enum:
 cdef struct Db:
     Dict keys                   # Robj by key; owns them
     Dict expires                # those that have an expiry
+    Ebuckets subexpires         # hashes with field expiries by the earliest: their SubExpiry (types/hash)
     int id
     int64_t avg_ttl_ms
     uint64_t expire_cursor      # where the active cycle goes on
@@ -22,6 +24,7 @@ cdef struct KeyspaceStats:
     int64_t hits
     int64_t misses
     int64_t expired
+    int64_t expired_fields
     int64_t expired_stale_perc_x100
     int64_t expired_time_cap
     int64_t expire_cycle_us
@@ -73,6 +76,7 @@ cdef bint db_set_string(Keyspace* ks, Db* db, Slice key, const char* s, size_t n
 cdef bint db_set_string_at(Keyspace* ks, Db* db, Slice key, Robj* old, const char* s, size_t n, int64_t when_ms) noexcept nogil   # the same when db_write(key) gave old (NULL: missing)
 cdef void db_put(Keyspace* ks, Db* db, Robj* o) noexcept nogil               # takes o, replacing any value of its key
 cdef void db_moved(Keyspace* ks, Db* db, Robj* old, Robj* o) noexcept nogil  # robj_* gave the key another block (old is dead already)
+cdef void db_subexpiry(Keyspace* ks, Db* db, Robj* o) noexcept nogil          # the earliest field expiry of hash o may have changed; O(1) if not
 cdef Robj* db_set_expire(Keyspace* ks, Db* db, Robj* o, int64_t when_ms) noexcept nogil   # NO_EXPIRE removes; may move o
 cdef Robj* db_unlink(Keyspace* ks, Db* db, Slice key) noexcept nogil         # out of the dicts, not freed; NULL = missing (no expiry check)
 cdef bint db_delete(Keyspace* ks, Db* db, Slice key) noexcept nogil          # frees; False = missing (no expiry check)

@@ -16,9 +16,11 @@ from ..base.sds cimport Slice
 from ..structs.dict cimport (Dict, DictPos, dict_clear, dict_clear_step, dict_find, dict_find_pos, dict_get,
                              dict_hash, dict_init, dict_insert, dict_random, dict_relink, dict_remove,
                              dict_remove_at, dict_set, dict_shrink)
-from ..types.object cimport (LRU_MAX, NO_EXPIRE, Robj, key_dict_owner_type, key_dict_type, robj_assign, robj_effort,
+from ..structs.ebuckets cimport eb_add, eb_change, eb_clear, eb_init, eb_remove
+from ..types.hash cimport HASH_NO_TTL, SubExpiry, hash_next_ms, hash_sub
+from ..types.object cimport (LRU_MAX, NO_EXPIRE, OBJ_HASH, Robj, key_dict_owner_type, key_dict_type, robj_assign, robj_effort,
                              robj_expire, robj_free, robj_key, robj_lru, robj_rekey, robj_set_expire, robj_set_lru,
-                             robj_string)
+                             robj_string, robj_type)
 from .events cimport (EV_EXPIRED, EV_KEYMISS, EV_NEW, EventClass, events_init)
 
 cdef enum:
@@ -41,11 +43,13 @@ cdef void ks_init(Keyspace* ks, Mem* m, Env* env, int ndbs) noexcept nogil:
         ks.dbs[i].id = i
         dict_init(&ks.dbs[i].keys, key_dict_owner_type(), env)
         dict_init(&ks.dbs[i].expires, key_dict_type(), env)
+        eb_init(&ks.dbs[i].subexpires)
 
 
 cdef void ks_free(Keyspace* ks) noexcept nogil:
     cdef int i
     for i in range(ks.ndbs):
+        eb_clear(ks.mem, &ks.dbs[i].subexpires)
         dict_clear(ks.mem, &ks.dbs[i].expires)
         dict_clear(ks.mem, &ks.dbs[i].keys)
     while not ks_free_slice(ks, 1 << 20):
@@ -194,11 +198,52 @@ cdef inline Slice key_of(const Robj* o) noexcept nogil:
     return key
 
 
+# A hash stands in `subexpires` by its SubExpiry, which stays where it is when the key's block moves.
+
+cdef int64_t sub_when(const void* s) noexcept nogil:
+    return (<const SubExpiry*>s).tracked_ms
+
+
+cdef void db_subexpiry(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
+    cdef SubExpiry* s = hash_sub(o)
+    cdef int64_t was, next
+    if likely(s == NULL):
+        return
+    s.owner = o
+    was = s.tracked_ms
+    next = hash_next_ms(o)
+    if next == was:
+        return
+    s.tracked_ms = next
+    if was == HASH_NO_TTL:
+        eb_add(ks.mem, &db.subexpires, s, next, sub_when)
+    elif next == HASH_NO_TTL:
+        eb_remove(ks.mem, &db.subexpires, s, was, sub_when)
+    else:
+        eb_change(ks.mem, &db.subexpires, s, was, next, sub_when)
+
+
+cdef inline void track(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
+    if robj_type(o) == OBJ_HASH:
+        db_subexpiry(ks, db, o)
+
+
+cdef void untrack(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
+    cdef SubExpiry* s
+    if likely(robj_type(o) != OBJ_HASH):
+        return
+    s = hash_sub(o)
+    if s != NULL and s.tracked_ms != HASH_NO_TTL:
+        eb_remove(ks.mem, &db.subexpires, s, s.tracked_ms, sub_when)
+        s.tracked_ms = HASH_NO_TTL
+
+
 cdef void add_hashed(Keyspace* ks, Db* db, Robj* o, uint64_t hash) noexcept nogil:
     touch_new(ks, o)
     dict_insert(ks.mem, &db.keys, hash, o)
     if robj_expire(o) != NO_EXPIRE:
         dict_insert(ks.mem, &db.expires, hash, o)
+    track(ks, db, o)
     if unlikely(ks.env.knobs.notify_keyspace_events & EV_NEW):
         key_event(ks, db, key_of(o), EV_NEW, b"new")
 
@@ -221,6 +266,8 @@ cdef void replace_at(Keyspace* ks, Db* db, uint64_t hash, Robj* old, Robj* o) no
         dict_insert(ks.mem, &db.expires, hash, o)
     elif had:
         dict_remove(ks.mem, &db.expires, key.ptr, key.len, hash)
+    untrack(ks, db, old)
+    track(ks, db, o)
     robj_free(ks.mem, old)
 
 
@@ -265,6 +312,7 @@ cdef void db_moved(Keyspace* ks, Db* db, Robj* old, Robj* o) noexcept nogil:
     dict_relink(&db.keys, hash, old, o)
     if robj_expire(o) != NO_EXPIRE:
         dict_relink(&db.expires, hash, old, o)
+    track(ks, db, o)
 
 
 cdef Robj* db_set_expire(Keyspace* ks, Db* db, Robj* o, int64_t when_ms) noexcept nogil:
@@ -273,7 +321,7 @@ cdef Robj* db_set_expire(Keyspace* ks, Db* db, Robj* o, int64_t when_ms) noexcep
     cdef uint64_t hash
     cdef Robj* fresh
     if had and when_ms != NO_EXPIRE:
-        return robj_set_expire(ks.mem, o, when_ms)
+        return robj_set_expire(ks.mem, o, when_ms)      # does not move
     if not had and when_ms == NO_EXPIRE:
         return o
     hash = dict_hash(&db.keys, key.ptr, key.len)
@@ -283,14 +331,18 @@ cdef Robj* db_set_expire(Keyspace* ks, Db* db, Robj* o, int64_t when_ms) noexcep
     dict_relink(&db.keys, hash, o, fresh)
     if when_ms != NO_EXPIRE:
         dict_insert(ks.mem, &db.expires, hash, fresh)
+    track(ks, db, fresh)
     return fresh
 
 
 cdef Robj* db_unlink(Keyspace* ks, Db* db, Slice key) noexcept nogil:
     cdef uint64_t hash = ks_hash(ks, key)
     cdef Robj* o = <Robj*>dict_remove(ks.mem, &db.keys, key.ptr, key.len, hash)
-    if o != NULL and robj_expire(o) != NO_EXPIRE:
+    if o == NULL:
+        return NULL
+    if robj_expire(o) != NO_EXPIRE:
         dict_remove(ks.mem, &db.expires, key.ptr, key.len, hash)
+    untrack(ks, db, o)
     return o
 
 
@@ -345,6 +397,7 @@ cdef void db_delete_expired(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
     cdef uint64_t hash = dict_hash(&db.keys, key.ptr, key.len)
     dict_remove(ks.mem, &db.expires, key.ptr, key.len, hash)
     dict_remove(ks.mem, &db.keys, key.ptr, key.len, hash)
+    untrack(ks, db, o)
     report_expired(ks, db, key)
     robj_free(ks.mem, o)
 
@@ -389,6 +442,7 @@ cdef int64_t db_flush(Keyspace* ks, int id, bint lazy) noexcept nogil:
         db = &ks.dbs[i]
         removed += db.keys.used
         dict_clear(ks.mem, &db.expires)
+        eb_clear(ks.mem, &db.subexpires)
         if lazy:
             bury(ks, &db.keys)
         else:

@@ -28,5 +28,7 @@ cdef struct Events:
     void* notify_ctx
     void (*deleted)(void* ctx, int db, Slice key, bint lazy) noexcept nogil           # expired or evicted here: to be propagated as DEL/UNLINK
     void* deleted_ctx
+    void (*field_deleted)(void* ctx, int db, Slice key, Slice field) noexcept nogil   # a hash field expired here: to be propagated as HDEL
+    void* field_deleted_ctx
 
 cdef void events_init(Events* ev) noexcept nogil

@@ -2,7 +2,8 @@
 
 Each database's `expires` dict is walked with a cursor of its own, a bucket at a time, so a full round visits every key
 with a TTL once. A database is left when few of the keys seen lately were stale (10 % less the effort), and taken up
-again at the same place in the next cycle. The budget is checked every few buckets.
+again at the same place in the next cycle. The budget is checked every few buckets. Before that, hash fields whose time
+has come are removed (subexpire).
 """
 from libc.stdint cimport int64_t
 from ..base.env cimport env_freeze_now, env_mono_us
@@ -10,6 +11,7 @@ from ..base.sds cimport Slice
 from ..structs.dict cimport dict_scan
 from ..types.object cimport NO_EXPIRE, Robj, robj_expire
 from .db cimport Db, Keyspace, db_delete_expired
+from .subexpire cimport subexpire_cycle
 
 cdef enum:
     KEYS_PER_LOOP = 20
@@ -94,6 +96,7 @@ cdef void expire_cycle(ExpireState* s, Keyspace* ks, CycleKind kind) noexcept no
     cdef int64_t begin = env_mono_us(ks.env)
     cdef int64_t budget = (SLOW_PERC + 2 * effort) * 1000000 // ks.env.knobs.hz // 100
     cdef int i
+    cdef Db* db
     cdef Round total
     cdef double stale
     if ks.replica or not ks.may_expire or not ks.active_expire:
@@ -106,7 +109,8 @@ cdef void expire_cycle(ExpireState* s, Keyspace* ks, CycleKind kind) noexcept no
     s.timed_out = False
     total.sampled = total.expired = 0
     for i in range(ks.ndbs):
-        if not expire_db(ks, &ks.dbs[s.next_db % ks.ndbs], effort, begin + budget, &total):
+        db = &ks.dbs[s.next_db % ks.ndbs]
+        if not subexpire_cycle(ks, db, begin + budget) or not expire_db(ks, db, effort, begin + budget, &total):
             s.timed_out = True
             ks.stats.expired_time_cap += 1
             break

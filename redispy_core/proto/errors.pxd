@@ -142,6 +142,16 @@ cdef enum Err:
     E_SORT_SCORE
     E_SORT_BY_CLUSTER
     E_SORT_GET_CLUSTER
+    E_HASH_VALUE_NAN
+    E_FIELDS_MISSING
+    E_FIELDS_COUNT
+    E_FIELDS_POSITIVE
+    E_FIELDS_GREATER
+    E_FIELDS_INVALID
+    E_HSETEX_ARG
+    E_HSETEX_CONDITION
+    E_HSETEX_TTL
+    E_EXPIRE_NEGATIVE
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s

@@ -181,6 +181,17 @@ TEXTS = {
                        "different slots.",
     "SORT_GET_CLUSTER": "ERR GET option of SORT denied in Cluster mode when keys formed by the pattern may be in "
                         "different slots.",
+    # hashes
+    "HASH_VALUE_NAN": "ERR value is NaN or Infinity",
+    "FIELDS_MISSING": "ERR Mandatory argument FIELDS is missing or not at the right position",
+    "FIELDS_COUNT": "ERR The `numfields` parameter must match the number of arguments",
+    "FIELDS_POSITIVE": "ERR Number of fields must be a positive integer",
+    "FIELDS_GREATER": "ERR Parameter `numFields` should be greater than 0",
+    "FIELDS_INVALID": "ERR invalid number of fields",
+    "HSETEX_ARG": "ERR unknown argument: %s",
+    "HSETEX_CONDITION": "ERR Only one of FXX or FNX arguments can be specified",
+    "HSETEX_TTL": "ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified",
+    "EXPIRE_NEGATIVE": "ERR invalid expire time, must be >= 0",
 }
 
 

@@ -80,6 +80,7 @@ cdef bint hash_next(HashIter* it) noexcept nogil                                
 cdef void hash_iter_end(HashIter* it) noexcept nogil
 cdef void* hash_random(const Robj* o, Env* env) noexcept nogil                          # uniform; a place for hash_read_place; NULL: empty
 cdef void hash_read_place(const Robj* o, void* place, HashVal* field, HashVal* val, int64_t* when_ms) noexcept nogil
+cdef void hash_read_block(void* place, HashVal* field, HashVal* val) noexcept nogil     # ... of a table's place
 cdef Dict* hash_dict(const Robj* o) noexcept nogil                                      # of ENC_HT; entries are places
 
 # --- making

@@ -256,11 +256,15 @@ cdef Slice hash_text(const HashVal* v, char* buf24) noexcept nogil:
     return slice_of(buf24, num_print_i64(buf24, v.v))
 
 
+cdef void hash_read_block(void* place, HashVal* field, HashVal* val) noexcept nogil:
+    field.s = block_field(place, &field.len)
+    block_value(<uint8_t*>place, val)
+
+
 cdef void hash_read_place(const Robj* o, void* place, HashVal* field, HashVal* val, int64_t* when_ms) noexcept nogil:
     cdef uint8_t* p = <uint8_t*>place
     if robj_enc(o) == ENC_HT:
-        field.s = block_field(p, &field.len)
-        block_value(p, val)
+        hash_read_block(place, field, val)
         when_ms[0] = block_when(p)
         return
     read_entry(p, field)
@@ -865,7 +869,7 @@ cdef class HashFace:
     @property
     def bytes_used(self):
         cdef int64_t unseen = <int64_t>self.mem.used - <int64_t>robj_memory(self.o, 0)
-        assert 0 <= unseen <= 64 + self.mem.used // 32      # big dict tables are rounded up by the allocator
+        assert 0 <= unseen <= 64 + self.mem.used // 8      # big dict tables are rounded up by the allocator
         return self.mem.used
 
     def check(self):
