@@ -364,7 +364,9 @@ cdef int algebra(Ctx* x, Operation op, const char* event) noexcept nogil:
     p.how = SUM
     p.limit = 0
     p.failed = False
-    p.src = p.few if p.n <= FEW else <Source*>mem_alloc(x.mem, p.n * sizeof(Source))
+    p.src = &p.few[0]
+    if p.n > FEW:
+        p.src = <Source*>mem_alloc(x.mem, p.n * sizeof(Source))
     if sources_or_reply(x, &p, at + 1) and options_or_reply(x, &p, at + 1 + p.n):
         run(x, &p, event)
     if p.n > FEW:

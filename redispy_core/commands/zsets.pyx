@@ -10,7 +10,7 @@ from ..base.mem cimport mem_alloc, mem_calloc, mem_free
 from ..base.rp cimport likely, unlikely
 from ..base.sds cimport Slice
 from ..exec.args cimport (double_or_reply, err, i64_or_reply, range_or_reply, syntax_error, text_slice,
-                          timeout_or_reply, type_or_reply, word_is)
+                          timeout_or_reply, type_or_reply, word_is, wrong_arity)
 from ..exec.blocked cimport block_on_keys, can_block
 from ..exec.client cimport Ctx
 from ..exec.registry cimport bind
@@ -31,13 +31,6 @@ cdef enum:
 
 
 # ---------------------------------------------------------------- adding
-
-cdef struct AddPlan:            # a parsed ZADD
-    int flags                   # ZaddFlag
-    bint changed                # CH
-    int first                   # index of the first score
-    int count                   # elements
-
 
 cdef inline bint zadd_word(Slice word, AddPlan* plan) noexcept nogil:
     if word_is(word, b"nx"):
@@ -62,6 +55,7 @@ cdef bint zadd_plan_or_reply(Ctx* x, AddPlan* plan) noexcept nogil:
     plan.flags = 0
     plan.changed = False
     plan.first = 2
+    plan.step = 2
     while plan.first < x.argc and x.argv[plan.first].len and x.argv[plan.first].ptr[0] >= c'A' \
             and zadd_word(x.argv[plan.first], plan):
         plan.first += 1
@@ -91,16 +85,20 @@ cdef int add_reply(Ctx* x, const AddPlan* plan, ZaddResult last, double now, int
     return reply_null(x.out) if last == ZADD_REFUSED else reply_double(x.out, now)
 
 
+cdef inline Slice member_of(Ctx* x, const AddPlan* plan, int i) noexcept nogil:
+    return x.argv[plan.first + plan.step * (i + 1) - 1]
+
+
 cdef Robj* new_for(Ctx* x, const AddPlan* plan) noexcept nogil:
     """An empty sorted set for the elements to be added."""
     cdef size_t longest = 0
     cdef int i
     for i in range(plan.count):
-        longest = max(longest, x.argv[plan.first + 2 * i + 1].len)
+        longest = max(longest, member_of(x, plan, i).len)
     return zset_new_for(x.mem, x.env, x.argv[1], plan.count, longest)
 
 
-cdef int add_all(Ctx* x, const AddPlan* plan, const double* scores) noexcept nogil:
+cdef int zadd_elements(Ctx* x, const AddPlan* plan, const double* scores) noexcept nogil:
     cdef Robj* o = db_write(x.ks, x.db, x.argv[1])
     cdef bint fresh = o == NULL
     cdef int64_t added = 0, updated = 0
@@ -114,7 +112,7 @@ cdef int add_all(Ctx* x, const AddPlan* plan, const double* scores) noexcept nog
             return add_reply(x, plan, ZADD_REFUSED, 0, 0)
         o = new_for(x, plan)
     for i in range(plan.count):
-        last = zset_add(x.mem, x.env, o, scores[i], x.argv[plan.first + 2 * i + 1], plan.flags, &now)
+        last = zset_add(x.mem, x.env, o, scores[i], member_of(x, plan, i), plan.flags, &now)
         added += last == ZADD_ADDED
         updated += last == ZADD_UPDATED
         if unlikely(last == ZADD_NO_MEMORY):
@@ -141,7 +139,7 @@ cdef int add_generic(Ctx* x, const AddPlan* plan) noexcept nogil:
         if not double_or_reply(x, x.argv[plan.first + 2 * i], &scores[i]):
             break
     else:
-        add_all(x, plan, scores)
+        zadd_elements(x, plan, scores)
     if plan.count > FEW:
         mem_free(x.mem, scores)
     return 0
@@ -160,7 +158,7 @@ cdef int zincrby_command(Ctx* x) noexcept nogil:
     cdef AddPlan plan
     plan.flags = ZADD_INCR
     plan.changed = False
-    plan.first = 2
+    plan.first = plan.step = 2
     plan.count = 1
     return add_generic(x, &plan)
 
@@ -223,7 +221,9 @@ cdef int rank_generic(Ctx* x, bint reverse) noexcept nogil:
     cdef int64_t rank = -1
     cdef double score = 0
     cdef Robj* o
-    if with_score and (x.argc > 4 or not word_is(x.argv[3], b"withscore")):
+    if x.argc > 4:
+        return wrong_arity(x)
+    if with_score and not word_is(x.argv[3], b"withscore"):
         return syntax_error(x)
     o = db_read(x.ks, x.db, x.argv[1])
     if not type_or_reply(x, o, OBJ_ZSET):
@@ -396,16 +396,14 @@ cdef bint mpop_plan_or_reply(Ctx* x, int at, MpopPlan* plan) noexcept nogil:
     if not plan.highest and not word_is(x.argv[side], b"min"):
         syntax_error(x)
         return False
+    if side + 2 < x.argc and word_is(x.argv[side + 1], b"count"):
+        if not range_or_reply(x, x.argv[side + 2], 1, INT64_MAX, &plan.count, E_COUNT_POSITIVE):
+            return False
+        side += 2
     if side + 1 == x.argc:
         return True
-    if side + 3 < x.argc or not word_is(x.argv[side + 1], b"count") or side + 2 == x.argc:
-        # compat: a count that is none is told of before what stands behind it
-        if side + 2 < x.argc and word_is(x.argv[side + 1], b"count") \
-                and not range_or_reply(x, x.argv[side + 2], 1, INT64_MAX, &plan.count, E_COUNT_POSITIVE):
-            return False
-        syntax_error(x)
-        return False
-    return range_or_reply(x, x.argv[side + 2], 1, INT64_MAX, &plan.count, E_COUNT_POSITIVE)
+    syntax_error(x)
+    return False
 
 
 cdef bint mpop_or_reply(Ctx* x, const MpopPlan* plan) noexcept nogil:

@@ -24,10 +24,6 @@ from ..structs.skiplist cimport *
 from .object cimport (ENC_LISTPACK, ENC_SKIPLIST, NO_EXPIRE, OBJ_ZSET, TypeOps, robj_boxed, robj_dup, robj_enc,
                       robj_free, robj_ptr, robj_register, robj_retag, robj_set_ptr)
 
-cdef enum:
-    INT_SCORE = 1 << 52         # scores below are integers in a listpack
-
-
 # ---------------------------------------------------------------- the two payloads
 
 cdef inline bint is_small(const Robj* o) noexcept nogil:
@@ -213,7 +209,8 @@ cdef inline void pair_of(double score, Slice member, LpEnt* pair, char* text) no
     pair[0].s = member.ptr if member.ptr != NULL else text
     pair[0].len = member.len
     pair[1].s = NULL
-    if -INT_SCORE < score < INT_SCORE and <double><int64_t>score == score:
+    pair[1].v = 0
+    if -4503599627370496.0 < score < 4503599627370496.0 and <double><int64_t>score == score:
         pair[1].v = <int64_t>score
     else:
         pair[1].s = text
