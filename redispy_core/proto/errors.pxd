@@ -152,6 +152,26 @@ cdef enum Err:
     E_HSETEX_CONDITION
     E_HSETEX_TTL
     E_EXPIRE_NEGATIVE
+    E_ZADD_NX_XX
+    E_ZADD_GT_LT_NX
+    E_ZADD_INCR
+    E_ZRANGE_LIMIT
+    E_ZRANGE_WITHSCORES
+    E_WEIGHT
+    E_INPUT_KEYS
+    E_GEO_PAIR
+    E_GEO_UNIT
+    E_GEO_MEMBER
+    E_GEO_RADIUS
+    E_GEO_RADIUS_NEGATIVE
+    E_GEO_WIDTH
+    E_GEO_HEIGHT
+    E_GEO_BOX_NEGATIVE
+    E_GEO_COUNT
+    E_GEO_ANY
+    E_GEO_FROM
+    E_GEO_BY
+    E_GEO_STORE_WITH
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s

@@ -192,6 +192,27 @@ TEXTS = {
     "HSETEX_CONDITION": "ERR Only one of FXX or FNX arguments can be specified",
     "HSETEX_TTL": "ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified",
     "EXPIRE_NEGATIVE": "ERR invalid expire time, must be >= 0",
+    # sorted sets and places
+    "ZADD_NX_XX": "ERR XX and NX options at the same time are not compatible",
+    "ZADD_GT_LT_NX": "ERR GT, LT, and/or NX options at the same time are not compatible",
+    "ZADD_INCR": "ERR INCR option supports a single increment-element pair",
+    "ZRANGE_LIMIT": "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
+    "ZRANGE_WITHSCORES": "ERR syntax error, WITHSCORES not supported in combination with BYLEX",
+    "WEIGHT": "ERR weight value is not a float",
+    "INPUT_KEYS": "ERR at least 1 input key is needed for '%s' command",
+    "GEO_PAIR": "ERR invalid longitude,latitude pair %s,%s",
+    "GEO_UNIT": "ERR unsupported unit provided. please use M, KM, FT, MI",
+    "GEO_MEMBER": "ERR could not decode requested zset member",
+    "GEO_RADIUS": "ERR need numeric radius",
+    "GEO_RADIUS_NEGATIVE": "ERR radius cannot be negative",
+    "GEO_WIDTH": "ERR need numeric width",
+    "GEO_HEIGHT": "ERR need numeric height",
+    "GEO_BOX_NEGATIVE": "ERR height or width cannot be negative",
+    "GEO_COUNT": "ERR COUNT must be > 0",
+    "GEO_ANY": "ERR the ANY argument requires COUNT argument",
+    "GEO_FROM": "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for %s",
+    "GEO_BY": "ERR exactly one of BYRADIUS and BYBOX can be specified for %s",
+    "GEO_STORE_WITH": "ERR %s is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
 }
 
 
