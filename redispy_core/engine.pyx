@@ -23,9 +23,11 @@ from .exec.blocked cimport (after_turn, expire_waits, first_deadline, forget_wai
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
                            CL_MULTI, CL_PAUSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
                            CL_WRITE_WATCHED, Client, Ctx, G_NOAUTH, client_by_fd, client_by_id, client_close,
-                           client_free, client_memory, client_pending)
-from .exec.dispatch cimport Exec, exec_client, exec_free, exec_init, feed_input, resume_input, run_command
+                           client_memory, client_pending)
+from .exec.dispatch cimport (Exec, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
+                             run_command)
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_later, io_read_many, io_write
+from .exec.multi cimport multi_init, multi_free, watching_figures
 from .exec.pause cimport PAUSE_ALL, PAUSE_WRITE, pause_actions, pause_deadline, pause_step
 from .exec.registry cimport Command, Registry
 from .exec.stats cimport stats_reset
@@ -147,6 +149,7 @@ cdef class Engine:
         exec_init(&self.x, &self.mem, &self.env, &self.ks, self.registry)
         self.x.engine = <void*>self
         self.x.run_python = run_python
+        multi_init(&self.x)
         bind_python_bodies(self.registry)
         self.own = exec_client(&self.x, -1, CL_FAKE, 0)
         self.hooks = {}
@@ -156,6 +159,7 @@ cdef class Engine:
     def __dealloc__(self):
         waiting_free(&self.x)
         exec_free(&self.x)
+        multi_free(&self.x)
         ks_free(&self.ks)
         mem_destroy(&self.mem)
 
@@ -242,7 +246,7 @@ cdef class Engine:
         if hook is not None:
             hook(c.id, c.fd)
         forget_wait(&self.x, c)
-        client_free(&self.x.clients, c)
+        release_client(&self.x, c)
 
     def feed(self, uint64_t client_id, bytes data):
         """Bytes of a client whose socket the server reads itself (TLS), or of a test's client."""
@@ -306,7 +310,7 @@ cdef class Engine:
         run_command(&self.x, c, argv, <int>len(texts))
         reply = gather_output(c)
         mem_free(&self.mem, argv)
-        client_free(&self.x.clients, c)
+        release_client(&self.x, c)
         return reply
 
     # ------------------------------------------------------------ time
@@ -447,6 +451,12 @@ cdef class Engine:
         waiting_figures(&self.x, &clients, &keys, &nokey)
         return clients, keys, nokey
 
+    def watching_counts(self):
+        """(clients that watch keys, keys that are watched)."""
+        cdef int64_t clients, keys
+        watching_figures(&self.x, &clients, &keys)
+        return clients, keys
+
     def error_counts(self):
         """({code: replies}, True if there were too many distinct codes to count them apart)."""
         counts = {}
@@ -578,7 +588,7 @@ cdef class Engine:
             c.out.resp = 2 + i
             reply_object(&c.out, modules)
             text = gather_output(c)
-            client_free(&self.x.clients, c)
+            release_client(&self.x, c)
             sds_free(&self.mem, self.x.modules[i])
             self.x.modules[i] = sds_new(&self.mem, <const char*>text, len(text)) if modules else NULL
 

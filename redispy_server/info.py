@@ -74,11 +74,12 @@ def clients_section(s: Server) -> Rows:
     """# Clients"""
     t = s.engine.client_totals()
     _, keys, keys_on_nokey = s.engine.waiting_counts()
+    watching, watched = s.engine.watching_counts()
     return [
         ("connected_clients", t["connected"]), ("cluster_connections", 0), ("maxclients", s.config["maxclients"]),
         ("client_recent_max_input_buffer", t["max_input"]), ("client_recent_max_output_buffer", t["max_output"]),
         ("blocked_clients", t["blocked"]), ("tracking_clients", 0), ("pubsub_clients", t["pubsub"]),
-        ("watching_clients", 0), ("clients_in_timeout_table", 0), ("total_watched_keys", 0),
+        ("watching_clients", watching), ("clients_in_timeout_table", 0), ("total_watched_keys", watched),
         ("total_blocking_keys", keys), ("total_blocking_keys_on_nokey", keys_on_nokey),
     ]
 

@@ -5,6 +5,7 @@ from ..exec.args cimport err, err_a, range_or_reply, syntax_error, text_slice, w
 from ..exec.blocked cimport databases_swapped
 from ..exec.client cimport Ctx
 from ..exec.dispatch cimport Exec
+from ..exec.multi cimport watched_databases_swap
 from ..exec.registry cimport bind
 from ..keyspace.db cimport db_flush, db_swap
 from ..proto.errors cimport E_DB_FIRST, E_DB_INDEX, E_DB_SECOND, E_NOT_IN_CLUSTER
@@ -60,6 +61,7 @@ cdef int swapdb_command(Ctx* x) noexcept nogil:
     if a < 0 or a >= x.ks.ndbs or b < 0 or b >= x.ks.ndbs:
         return err(x, E_DB_INDEX)
     if a != b:
+        watched_databases_swap(<Exec*>x.exec, <int>a, <int>b)
         db_swap(x.ks, <int>a, <int>b)
         databases_swapped(<Exec*>x.exec, <int>a, <int>b)
     x.ks.ev.dirty += 1

@@ -30,7 +30,7 @@ cdef enum ClientFlag:
     CL_PRIMARY = 1 << 19
     CL_TRACKING = 1 << 20
     CL_PAUSED = 1 << 21            # CLIENT PAUSE holds its command back
-    CL_PUSHING = 1 << 22           # an out-of-band message is being written
+    CL_PUSHING = 1 << 22           # messages to it wait for the end of its own command (exec/push)
     CL_ATTENTION = 1 << 23         # stands in the list of clients that the server must look at
     CL_READ_AGAIN = 1 << 27        # its socket has more to read: an edge-triggered poller will not say so again
     CL_WRITE_WATCHED = 1 << 24     # the server's selector watches for writability
@@ -92,6 +92,7 @@ cdef struct Client:
     int shard_channels
     int queued                     # commands queued in MULTI, and what they are (kept by exec/multi)
     uint64_t queued_flags          # CMD_* of all of them
+    uint32_t queued_gates          # Gate bits that concern them: EXEC is refused where one of them would be
     size_t multi_bytes
     int watched                    # keys watched
     uint64_t redirect              # client that gets the invalidations; 0: itself (kept by exec/tracking)

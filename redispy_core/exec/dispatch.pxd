@@ -7,7 +7,7 @@ from ..keyspace.db cimport Keyspace
 from ..keyspace.expire cimport ExpireState
 from ..proto.reply cimport BlockPool, OutMark
 from .client cimport Client, Clients, Ctx, Gate
-from .registry cimport Command, Registry
+from .registry cimport Command, Registry, command_fn
 from .stats cimport Stats
 
 cdef enum:
@@ -98,6 +98,10 @@ cdef struct Exec:
     int resets
     Listening listening             # who hears of changed keys (exec/listening)
     void* waiting                   # clients that wait, and the keys they wait for (exec/blocked); NULL before the first
+    Client* caller                  # whose request runs, while depth > 0: the outermost `current`
+    command_fn exec_body            # EXEC: the gates of the commands that it is to run are asked for it, too
+    void (*exec_refused)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc, Slice text) noexcept nogil   # EXEC was refused with this reply: discards and answers
+    void* watching                  # keys that clients watch (exec/multi); NULL before the first
 
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept
 cdef void exec_free(Exec* x) noexcept nogil
@@ -110,4 +114,5 @@ cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil
 cdef void feed_input(Exec* x, Client* c, char* buf, size_t len) noexcept nogil                   # bytes from outside, rest kept
 cdef void resume_input(Exec* x, Client* c) noexcept nogil                                        # a client that was blocked or paused goes on with its kept input
 cdef void refuse(Exec* x, Client* c, Command* cmd) noexcept nogil                                # book-keeping of a refusal (cmd may be NULL)
+cdef void release_client(Exec* x, Client* c) noexcept nogil                                         # every room forgets it, then it is freed
 cdef void mute_reply(Client* c, OutMark mark) noexcept nogil                                      # CLIENT REPLY OFF and SKIP: forgets what was written since mark

@@ -22,11 +22,12 @@ from ..proto.errors cimport (E_ARITY, E_NOAUTH, E_NO_MULTI, E_PROTO_EXPECTED, E_
                              Err)
 from ..proto.parser cimport (PARSED_COMMAND, PARSED_ERROR, Parsed, ParserLimits, parse_request, parser_rebase,
                              parser_restart, parser_shrink)
-from ..proto.reply cimport OutMark, out_bytes, out_mark, out_rollback, pool_clear, reply_error, reply_errorf
+from ..proto.reply cimport (Out, OutMark, out_bytes, out_clear, out_init, out_mark, out_rollback, pool_clear,
+                            reply_error, reply_errorf)
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI, CL_NO_TOUCH,
                       CL_PAUSED, CL_PRIMARY, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, CL_RERUN, Client, Ctx,
-                      G_NOAUTH, G_NO_MULTI, client_close, client_new, client_pending, client_reset_query,
+                      G_NOAUTH, G_NO_MULTI, client_close, client_free, client_new, client_pending, client_reset_query,
                       clients_free, clients_init)
 from .args cimport word_is
 from .registry cimport Command, Registry, registry_lookup, registry_top
@@ -73,7 +74,16 @@ cdef Client* exec_client(Exec* x, int fd, uint64_t flags, int db) noexcept nogil
     return c
 
 
+cdef void release_client(Exec* x, Client* c) noexcept nogil:
+    cdef int i
+    for i in range(x.resets):
+        x.on_reset[i](x, c)
+    client_free(&x.clients, c)
+
+
 cdef void exec_free(Exec* x) noexcept nogil:
+    while x.clients.first != NULL:
+        release_client(x, x.clients.first)
     sds_free(x.mem, x.modules[0])
     sds_free(x.mem, x.modules[1])
     clients_free(&x.clients)
@@ -109,13 +119,60 @@ cdef void refuse(Exec* x, Client* c, Command* cmd) noexcept nogil:
 cdef bint gates_refuse(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
     cdef uint32_t raised = (x.gates | c.gates) & cmd.gates
     cdef int64_t errors = c.out.errors
+    if unlikely(cmd.proc == x.exec_body):
+        return gates_refuse_exec(x, c, cmd, argv, argc)
+    if not ask_gates(x, c, cmd, argv, argc, raised):
+        return False
+    if c.out.errors != errors:
+        refuse(x, c, cmd)
+    return True
+
+
+cdef inline bint ask_gates(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc,
+                           uint32_t raised) noexcept nogil:
     cdef int i
     for i in range(GATES):
         if raised & (1u << i) and x.gate_fns[i] != NULL and x.gate_fns[i](x, c, cmd, argv, argc):
-            if c.out.errors != errors:
-                refuse(x, c, cmd)
             return True
     return False
+
+
+# EXEC is refused in words of its own: what the gate (or the arity) answers is written into an output of its own first.
+
+cdef Out aside(Exec* x, Client* c) noexcept nogil:
+    """Gives the client another output; its own one."""
+    cdef Out own = c.out
+    out_init(&c.out, x.mem, &x.pool, own.resp)
+    return own
+
+
+cdef void answer_refused(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc, Out* own) noexcept nogil:
+    """Puts the client's own output back; an error that stands in the other one becomes EXEC's."""
+    cdef Out other = c.out
+    c.out = own[0]
+    if other.errors:
+        refuse(x, c, cmd)
+        x.exec_refused(x, c, cmd, argv, argc, slice_of(other.first.data, other.pos - other.first.data))
+    out_clear(&other)
+
+
+cdef bint gates_refuse_exec(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil:
+    cdef uint32_t raised = (x.gates | c.gates) & (cmd.gates | c.queued_gates)
+    cdef Out own = aside(x, c)
+    cdef bint refused = ask_gates(x, c, cmd, argv, argc, raised)
+    answer_refused(x, c, cmd, argv, argc, &own)
+    return refused
+
+
+cdef void refuse_arity(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil:
+    cdef Out own
+    if cmd.proc == x.exec_body:
+        own = aside(x, c)
+        reply_errorf(&c.out, E_ARITY, slice_of(cmd.name, cmd.name_len), slice_of(NULL, 0))
+        answer_refused(x, c, cmd, argv, argc, &own)
+        return
+    reply_errorf(&c.out, E_ARITY, slice_of(cmd.name, cmd.name_len), slice_of(NULL, 0))
+    refuse(x, c, cmd)
 
 
 # ---------------------------------------------------------------- unknown commands and arity
@@ -190,13 +247,15 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
     x.current = c
     if x.depth:
         ks_begin_command(x.ks)              # run_command does it for the outermost
+    else:
+        x.caller = c
     x.depth += 1
     x.ks.no_touch = (c.flags & CL_NO_TOUCH) != 0
-    if unlikely(x.monitor != NULL) and not c.flags & CL_RERUN:
-        x.monitor(x, c, cmd, argv, argc)
     began = rp_ticks()
     run_body(x, c, cmd, argv, argc)
     ns = env_ticks_ns(x.env, rp_ticks() - began) + c.blocked_ns
+    if unlikely(x.monitor != NULL) and not c.flags & CL_RERUN:
+        x.monitor(x, c, cmd, argv, argc)    # behind the commands that EXEC ran
     if unlikely(c.flags & CL_BLOCKED):
         c.blocked_ns = ns           # counted once, when it has been answered
     else:
@@ -246,8 +305,7 @@ cdef void run_found(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noe
         reply_unknown(x, c, argv, argc)
         refuse(x, c, NULL)
     elif unlikely(not arity_fits(cmd, argc)):
-        reply_errorf(&c.out, E_ARITY, slice_of(cmd.name, cmd.name_len), slice_of(NULL, 0))
-        refuse(x, c, cmd)
+        refuse_arity(x, c, cmd, argv, argc)
     else:
         c.last_command = cmd.name
         c.last_command_len = cmd.name_len

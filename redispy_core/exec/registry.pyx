@@ -30,14 +30,15 @@ cdef struct Binding:
 cdef Binding bindings[BINDINGS]             # filled at import, constant afterwards
 cdef int binding_count = 0
 
-# Commands that a subscribed RESP2 client may still send, and those that MULTI runs at once.
+# Commands that a subscribed RESP2 client may still send, and those that MULTI runs at once (EXEC does, too, but its
+# queue's gates are asked then).
 SUBSCRIBED_MAY = {"subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe", "ping",
                   "quit", "reset"}
 KEYS_FNS = {"": KEYS_BY_SPECS, "set": KEYS_SET, "bitfield": KEYS_BITFIELD, "sort": KEYS_SORT, "sort_ro": KEYS_SORT_RO,
             "migrate": KEYS_MIGRATE}
 SPEC_KINDS = {("index", "range"): SPEC_INDEX_RANGE, ("index", "keynum"): SPEC_INDEX_KEYNUM,
               ("keyword", "range"): SPEC_KEYWORD_RANGE, ("keyword", "keynum"): SPEC_KEYWORD_KEYNUM}
-NEVER_QUEUED = {"exec", "discard", "multi", "watch", "quit", "reset"}
+NEVER_QUEUED = {"discard", "multi", "watch", "quit", "reset"}
 
 
 cdef void bind(const char* name, command_fn proc) noexcept:

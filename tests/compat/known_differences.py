@@ -35,6 +35,8 @@ KNOWN = [
     Known("valkey", (9, 0), r"SORT e", r"-\"ERR One or more.*", "*2\n  $''\n  $'1'", "an empty string counts as 0 in Redis"),
     Known("valkey", (9, 0), r"MULTI", r"-\"ERR Command 'multi' not.*", "-'ERR MULTI calls can not be nested'", TEXT),
     Known("valkey", (9, 0), r"WATCH a", r"-\"ERR Command 'watch' not.*", "-'ERR WATCH inside MULTI is not allowed'", TEXT),
+    Known("valkey", (9, 0), r"SHUTDOWN", r"-\"ERR Command 'shutdown' not.*", "-'ERR Command not allowed inside a transaction'",
+          TEXT),
     Known("valkey", (8, 0), r"OBJECT ENCODING e45", r"\$'embstr'", "$'raw'", "objects embed more bytes there"),
     Known("redis", (8, 0), r"OBJECT ENCODING e44", r"\$'raw'", "$'embstr'", "objects embed fewer bytes there"),
     Known("valkey", (8, 0), r"SCAN 0 TYPE (foo|\"\")", r"-\"?'?ERR unknown type name.*", "*2\n  $'0'\n  *0",
