@@ -515,6 +515,7 @@ cdef int store_found(Ctx* x, const Search* s, const Places* found, const Rank* r
         if unlikely(zset_add(x.mem, x.env, o, score, place_member(p), 0, NULL) == ZADD_NO_MEMORY):
             robj_free(x.mem, o)
             return err(x, E_OOM_ALLOC)
+    x.ks.ev.dirty += n - 1 if n else 0
     return put_result(x, o, s.to, event)
 
 
