@@ -8,7 +8,7 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport qsort
 from libc.string cimport memcpy
 from ..base.mem cimport Mem, mem_alloc, mem_free, mem_realloc
-from ..base.num cimport NUM_BUF, num_parse_double
+from ..base.num cimport LD_BUF, NUM_BUF, num_parse_double, num_print_ld
 from ..base.rp cimport unlikely
 from ..base.sds cimport Slice, slice_of
 from ..exec.args cimport (double_or_reply, err, err_a, i64_or_reply, syntax_error, text_slice, type_or_reply, word_is)
@@ -16,8 +16,8 @@ from ..exec.client cimport Ctx
 from ..exec.registry cimport bind
 from ..keyspace.db cimport db_read
 from ..proto.errors cimport *
-from ..proto.reply cimport (Out, reply_array, reply_bulk, reply_double, reply_errorf, reply_int, reply_null,
-                            reply_null_array)
+from ..proto.reply cimport (Out, reply_array, reply_bulk, reply_errorf, reply_int, reply_null, reply_null_array,
+                            reply_raw)
 from ..structs.geohash cimport *
 from ..structs.skiplist cimport ZslScoreRange
 from ..types.object cimport OBJ_ZSET, Robj, robj_free
@@ -78,10 +78,21 @@ cdef inline int reply_distance(Out* out, double v) noexcept nogil:
     return reply_bulk(out, text, n)
 
 
+cdef int reply_coordinate(Out* out, double v) noexcept nogil:
+    """Seventeen decimals less trailing zeros. compat: Redis before 8 and Valkey; Redis 8 prints the shortest text."""
+    cdef char[LD_BUF + 4] text
+    cdef int n = num_print_ld(text + 1, <long double>v, True)
+    if out.resp < 3:
+        return reply_bulk(out, text + 1, n)
+    text[0] = c','
+    memcpy(text + 1 + n, b"\r\n", 2)
+    return reply_raw(out, text, n + 3)
+
+
 cdef inline int reply_place(Out* out, double lon, double lat) noexcept nogil:
     reply_array(out, 2)
-    reply_double(out, lon)
-    return reply_double(out, lat)
+    reply_coordinate(out, lon)
+    return reply_coordinate(out, lat)
 
 
 # ---------------------------------------------------------------- places by name
@@ -504,6 +515,7 @@ cdef int store_found(Ctx* x, const Search* s, const Places* found, const Rank* r
         if unlikely(zset_add(x.mem, x.env, o, score, place_member(p), 0, NULL) == ZADD_NO_MEMORY):
             robj_free(x.mem, o)
             return err(x, E_OOM_ALLOC)
+    x.ks.ev.dirty += n - 1 if n else 0
     return put_result(x, o, s.to, event)
 
 

@@ -28,7 +28,7 @@ cdef bint huge_or_tiny(const char* s, size_t n, double* out) noexcept nogil:
     cdef char[LONGEST_NUMBER] text
     cdef char* end
     cdef size_t i
-    if n >= LONGEST_NUMBER:
+    if n == 0 or n >= LONGEST_NUMBER:
         return False
     for i in range(n):
         if not (c'0' <= s[i] <= c'9' or s[i] == c'.' or s[i] == c'+' or s[i] == c'-' or s[i] | 32 == c'e'):
@@ -40,7 +40,8 @@ cdef bint huge_or_tiny(const char* s, size_t n, double* out) noexcept nogil:
 
 
 cdef bint score_bound(Slice s, double* out, bint* exclusive) noexcept nogil:
-    """A number, "(" before it for exclusive. compat: it ends at a NUL; none at all is 0; hexadecimal is refused."""
+    """A number, "(" before it for exclusive. compat: white space may precede it, it ends at a NUL, none at all is 0
+    (Redis 7; Redis 8 refuses white space, Valkey 9 all three)."""
     cdef const char* nul
     exclusive[0] = s.len > 0 and s.ptr[0] == c'('
     if exclusive[0]:
@@ -51,8 +52,8 @@ cdef bint score_bound(Slice s, double* out, bint* exclusive) noexcept nogil:
     if s.len == 0:
         out[0] = 0
         return True
-    if unlikely(memchr(s.ptr, c'x', s.len) != NULL or memchr(s.ptr, c'X', s.len) != NULL):
-        return False
+    while s.len and (s.ptr[0] == 32 or 9 <= s.ptr[0] <= 13):
+        s = slice_of(s.ptr + 1, s.len - 1)
     return num_parse_double(s.ptr, s.len, out) or huge_or_tiny(s.ptr, s.len, out)
 
 
