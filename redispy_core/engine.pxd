@@ -20,4 +20,3 @@ cdef class Engine:
     cdef object __weakref__
     cdef forget(self, Client* c)
     cdef rehash_idle(self)
-    cdef check_clients(self)

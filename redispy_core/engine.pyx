@@ -26,11 +26,12 @@ from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CL
                            client_memory, client_pending)
 from .exec.dispatch cimport (Exec, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
                              run_command)
+from .exec.clients_cron cimport clients_cron
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_later, io_read_many, io_write
 from .exec.multi cimport multi_init, multi_free, watching_figures
 from .exec.pause cimport PAUSE_ALL, PAUSE_WRITE, pause_actions, pause_deadline, pause_step
 from .exec.registry cimport Command, Registry
-from .exec.stats cimport stats_reset
+from .exec.stats cimport stats_reset, stats_turn
 from .keyspace.db cimport Db, Keyspace, ks_free, ks_free_slice, ks_init
 from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, expire_cycle
 from .proto.errors cimport E_PYTHON
@@ -185,8 +186,8 @@ cdef class Engine:
         cdef Client* c
         cdef Client* ready[IO_BATCH]
         cdef int n = 0
-        cdef uint64_t began = rp_ticks()
         others = []
+        self.x.turn_began = rp_ticks()
         env_freeze_now(&self.env)
         if unlikely(self.x.clients.again != NULL):
             io_read_again(&self.x)
@@ -207,8 +208,6 @@ cdef class Engine:
                     n = 0
         if n:
             io_read_many(&self.x, ready, n)
-        self.x.stats.cycles += 1
-        self.x.stats.cycle_ns += env_ticks_ns(&self.env, rp_ticks() - began)
         return others
 
     def before_sleep(self):
@@ -218,6 +217,9 @@ cdef class Engine:
         pause_step(&self.x)
         after_turn(&self.x)
         io_flush(&self.x)
+        if self.x.turn_began:
+            stats_turn(&self.x.stats, env_ticks_ns(&self.env, rp_ticks() - self.x.turn_began))
+            self.x.turn_began = 0
         return ((self.x.clients.attention != NULL) + 2 * (self.x.clients.again != NULL)
                 + 4 * (first_deadline(&self.x) >= 0 or pause_deadline(&self.x) != 0))
 
@@ -317,16 +319,20 @@ cdef class Engine:
 
     def cron(self):
         """Housekeeping, `hz` times a second: expiry, rehashing, freeing, clients."""
+        cdef uint64_t began = rp_ticks()
         env_freeze_now(&self.env)
         if self.x.debug.cron_paused:
             return
+        if self.x.turn_began == 0:
+            self.x.turn_began = began
         env_calibrate(&self.env)
         mem_sample_peak(&self.mem)
         expire_cycle(&self.x.expire, &self.ks, CYCLE_SLOW)
         self.rehash_idle()
         free_corpses(&self.ks, FREE_US)
         expire_waits(&self.x)
-        self.check_clients()
+        clients_cron(&self.x)
+        self.x.stats.cron_ns += env_ticks_ns(&self.env, rp_ticks() - began)
 
     def next_deadline(self):
         """Milliseconds from now until a blocked client's time is over or a pause ends (rounded up, 0: it is over), when
@@ -356,16 +362,6 @@ cdef class Engine:
             dict_shrink(&self.mem, &db.expires)
             if self.env.knobs.activerehashing and env_mono_us(&self.env) < end:
                 rehash_for(&self.mem, db, end, &self.env)
-
-    cdef check_clients(self):
-        """Idle time limit; a hundredth of a second's share of the clients would do, but the list is cheap to walk."""
-        cdef Client* c = self.x.clients.first
-        cdef int64_t limit = self.env.knobs.timeout * 1000
-        while c != NULL:
-            if limit and self.env.now_ms - c.active_ms > limit and not c.flags & (CL_FAKE | CL_BLOCKED | CL_PAUSED |
-                                                                                  CL_PUBSUB | CL_REPLICA | CL_PRIMARY):
-                client_close(&self.x.clients, c)
-            c = c.next
 
     def freeze(self, int64_t now_ms, uint64_t seed=1):
         """Tests: the clock stands at now_ms until advance(); numbers come from the seed."""
@@ -433,6 +429,9 @@ cdef class Engine:
             "total_reads_processed": x.stats.reads, "total_writes_processed": x.stats.writes,
             "client_query_buffer_limit_disconnections": x.stats.query_limit_closed,
             "client_output_buffer_limit_disconnections": x.stats.output_limit_closed,
+            "eventloop_duration_cron_sum": x.stats.cron_ns // 1000,
+            "eventloop_duration_max": x.stats.cycle_max_ns // 1000,
+            "eventloop_cmd_per_cycle_max": x.stats.cycle_max_commands,
             "eventloop_cycles": x.stats.cycles, "eventloop_duration_sum": x.stats.cycle_ns // 1000,
             "eventloop_duration_cmd_sum": x.stats.command_ns // 1000,
             "keyspace_hits": self.ks.stats.hits, "keyspace_misses": self.ks.stats.misses,

@@ -251,6 +251,14 @@ def keyspace_section(s: Server) -> Rows:
             for i, keys, expires, ttl, timed in s.engine.databases()]
 
 
+def debug_section(s: Server) -> Rows:
+    """# Debug: shown only when asked for by name."""
+    c = s.engine.counters()
+    return [("eventloop_duration_aof_sum", 0), ("eventloop_duration_cron_sum", c["eventloop_duration_cron_sum"]),
+            ("eventloop_duration_max", c["eventloop_duration_max"]),
+            ("eventloop_cmd_per_cycle_max", c["eventloop_cmd_per_cycle_max"])]
+
+
 def modules_section(s: Server) -> Rows:
     """# Modules"""
     return []
@@ -265,6 +273,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Any], Rows], bool]] = {
     "commandstats": ("Commandstats", commandstats_section, False),
     "errorstats": ("Errorstats", errorstats_section, True),
     "latencystats": ("Latencystats", latencystats_section, False),
+    "debug": ("Debug", debug_section, False),
     "cluster": ("Cluster", cluster_section, True), "keyspace": ("Keyspace", keyspace_section, True),
 }
 
@@ -276,7 +285,7 @@ def chosen_sections(names: list[str]) -> list[str]:
     wanted: set[str] = set()
     for name in names:
         if name in ("all", "everything"):
-            wanted.update(n for n in SECTIONS if name == "everything" or n != "modules")
+            wanted.update(n for n in SECTIONS if n != "debug" and (name == "everything" or n != "modules"))
         elif name == "default":
             wanted.update(n for n, (_, _, default) in SECTIONS.items() if default)
         else:
@@ -297,6 +306,7 @@ class Rates:
     """Per-second rates over the last 16 samples, as the instantaneous_* fields show them."""
 
     SAMPLES = 16
+    EVERY = 0.099               # seconds
 
     def __init__(self, read: Callable[[], dict[str, int]]) -> None:
         self._read = read
@@ -304,8 +314,11 @@ class Rates:
         self._history: list[tuple[float, dict[str, int]]] = []
 
     def sample(self) -> None:
-        """Called every 100 ms."""
-        self._history.append((time.monotonic(), self._read()))
+        """Called by cron; takes a sample every 100 ms."""
+        now = time.monotonic()
+        if self._history and now - self._history[-1][0] < self.EVERY:
+            return
+        self._history.append((now, self._read()))
         del self._history[:-self.SAMPLES]
 
     def per_second(self, name: str) -> int:

@@ -75,14 +75,15 @@ class Server:
         on("client-output-buffer-limit", lambda old, new: self._push_output_limits())
         on("dir", lambda old, new: os.chdir(new))
         on("maxclients", lambda old, new: self._raise_fd_limit(new, must=True))
-        self.config.on_apply_group(("bind", "port"), self._rebind)
+        on("bind", lambda old, new: self._rebind("Failed to bind to specified addresses."))
+        on("port", lambda old, new: self._rebind("Unable to listen on this port. Check server logs."))
 
-    def _rebind(self) -> None:
+    def _rebind(self, refusal_text: str) -> None:
         try:
             fresh = self._tcp_sockets()
         except BindError as e:
             self.log("warning", str(e))
-            raise ApplyError("Failed to bind to specified addresses.") from e
+            raise ApplyError(refusal_text) from e
         for listener in [x for x in self.listeners if not x.unix]:
             listener.close()
             self.listeners.remove(listener)
@@ -211,11 +212,8 @@ class Server:
 
     def _cron(self) -> float:
         self.engine.cron()
-        return 1.0 / int(self.config["hz"])
-
-    def _sample_rates(self) -> float:
         self.rates.sample()
-        return 0.1
+        return 1.0 / int(self.config["hz"])
 
     def _on_signal(self, name: str) -> None:
         self.log("warning", f"Received {name} scheduling shutdown...")
@@ -232,7 +230,6 @@ class Server:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         self.loop.call_later(0, self._cron)
-        self.loop.call_later(0, self._sample_rates)
         if self.config["pidfile"]:
             self._write_pidfile()
 

@@ -647,6 +647,10 @@ cdef inline bint one_match(const char* p, const char* end, uint8_t c, bint nocas
     return fold(p[0], nocase) == fold(<char>c, nocase)
 
 
+cdef enum:
+    GLOB_STARS = 1000
+
+
 cdef bint glob_match(const char* p, size_t plen, const char* s, size_t slen, bint nocase) noexcept nogil:
     """An item behind a '*' that fails moves only the last '*' on: O(plen * slen) at worst."""
     cdef const char* pend = p + plen
@@ -654,8 +658,14 @@ cdef bint glob_match(const char* p, size_t plen, const char* s, size_t slen, bin
     cdef const char* star = NULL           # behind the last '*'
     cdef const char* star_s = NULL         # where the text for `star` begins
     cdef const char* after
+    cdef int stars = 0
+    if slen == 0:
+        return plen == 0                   # compat: even "*" does not match nothing; who wants it asks apart
     while s < send:
         if p < pend and p[0] == c'*':
+            stars += 1
+            if stars > GLOB_STARS:
+                return False               # compat: Redis gives up on such patterns
             p += 1
             while p < pend and p[0] == c'*':
                 p += 1

@@ -85,7 +85,7 @@ cdef struct Client:
     int64_t repl_offset
     int64_t blocked_ns             # time spent so far on the command that waits
     size_t argv_bytes              # bytes of the current command's arguments
-    size_t q_peak                  # largest query buffer lately
+    size_t q_peak                  # the most its own query buffer held since clients_cron saw it last
     bint held                      # parser.argv is a request that waits to be run (again): its bytes are kept
     int channels                   # subscriptions (kept by exec/pubsub)
     int patterns
@@ -116,6 +116,7 @@ cdef struct Clients:               # all clients of an engine
     size_t count
     uint64_t next_id
     Client* pending                # with output to send
+    Client* cron_next              # who clients_cron looks at next
     Client* again                  # with CL_READ_AGAIN
     Client* attention              # to be closed, or to be watched for writability (or no longer)
     Mem* mem

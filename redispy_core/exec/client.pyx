@@ -90,6 +90,8 @@ cdef void client_free(Clients* t, Client* c) noexcept nogil:
         unlist_attention(t, c)
     if c.flags & CL_READ_AGAIN:
         unlist_again(t, c)
+    if t.cron_next == c:
+        t.cron_next = c.next
     if c.fd >= 0:
         t.by_fd[c.fd] = NULL
     if c.prev != NULL:

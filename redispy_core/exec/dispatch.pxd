@@ -82,6 +82,7 @@ cdef struct Exec:
     Sds* password                   # of the default user; NULL: none
     OutputLimit limits[3]
     Ahead* ahead                    # AHEAD of them
+    uint64_t turn_began             # rp_ticks when this turn's work began; 0: not yet
     char* io_buffer                 # shared by all reads
     bint paused_reads
     void (*after_unit)(Exec* x) noexcept nogil      # serves keys that became ready (exec/blocked); NULL while there are none

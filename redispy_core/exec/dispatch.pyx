@@ -34,6 +34,7 @@ from .registry cimport Command, Registry, registry_lookup, registry_top
 from .stats cimport stats_call, stats_error, stats_reset
 
 cdef enum:
+    OWN_BUFFER = 16384          # the least size of a client's own query buffer
     REFREEZE_NS = 1000000       # a command longer than this lets the clock be read again
     NAME_MAX = 128              # bytes of an unknown command's name and arguments that are quoted back
     STOP = CL_BLOCKED | CL_PAUSED | CL_CLOSE_ASAP | CL_CLOSE_AFTER_REPLY   # no further request of this client now
@@ -437,7 +438,7 @@ cdef void keep_rest(Exec* x, Client* c, char* buf, size_t len, size_t request) n
     cdef size_t want = rest + c.parser.missing
     cdef char* old = buf + request
     if c.q.data == NULL or c.q.cap < want:
-        want = want if want > 1024 else 1024
+        want = want if want > OWN_BUFFER else OWN_BUFFER
         if buf == c.q.data:
             memmove(buf, old, rest)
             parser_rebase(&c.parser, old, buf)
@@ -454,6 +455,8 @@ cdef void keep_rest(Exec* x, Client* c, char* buf, size_t len, size_t request) n
         memmove(c.q.data, old, rest)
         parser_rebase(&c.parser, old, c.q.data)
     c.q.len = rest
+    if rest > c.q_peak:
+        c.q_peak = rest
 
 
 cdef void run_and_keep(Exec* x, Client* c, char* buf, size_t len) noexcept nogil:
@@ -467,8 +470,7 @@ cdef void run_and_keep(Exec* x, Client* c, char* buf, size_t len) noexcept nogil
         client_reset_query(x.mem, c)
         return
     if done == len and c.parser.multibulk == 0 and not c.held:
-        if c.q.data != NULL:
-            client_reset_query(x.mem, c)
+        c.q.len = c.q.pos = 0               # an own buffer stays: clients_cron frees it when it is not used again
         parser_shrink(x.mem, &c.parser)
         return
     keep_request(x, c, buf, len, done)

@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 from ..base.mem cimport mem_alloc, mem_realloc
 from ..base.rp cimport likely, unlikely
 from ..proto.parser cimport parser_rebase
-from ..proto.reply cimport Block, out_bytes, out_empty, out_memory, out_sent
+from ..proto.reply cimport BLOCK_SIZE, Block, out_bytes, out_empty, out_memory, out_sent
 from ..base.sds cimport Slice
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_READ_AGAIN, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY, CL_PUBSUB,
@@ -117,8 +117,8 @@ cdef char* shared_buffer(Exec* x) noexcept nogil:
     return x.io_buffer
 
 
-cdef void check_query(Exec* x, Client* c) noexcept nogil:
-    if unlikely(c.q.len) and over_query_limit(x, c):
+cdef inline void check_query(Exec* x, Client* c) noexcept nogil:
+    if unlikely(c.q.len) and not c.flags & CL_CLOSE_ASAP and over_query_limit(x, c):
         client_close(&x.clients, c)
 
 
@@ -135,7 +135,10 @@ cdef void io_read(Exec* x, Client* c) noexcept nogil:
         n = receive(x, c, c.q.data + c.q.len, c.q.cap - c.q.len)
         if n:
             c.q.len += n
-            feed_input(x, c, c.q.data, c.q.len)
+            if over_query_limit(x, c):
+                client_close(&x.clients, c)
+            else:
+                feed_input(x, c, c.q.data, c.q.len)
     check_query(x, c)
 
 
@@ -228,9 +231,11 @@ cdef inline OutputLimit* limit_of(Exec* x, Client* c) noexcept nogil:
 cdef bint over_output_limit(Exec* x, Client* c) noexcept nogil:
     cdef OutputLimit* limit = limit_of(x, c)
     cdef size_t used
-    if likely(limit.hard == 0 and limit.soft == 0) or c.flags & CL_FAKE:
+    if likely(limit.hard == 0 and limit.soft == 0) or c.flags & CL_FAKE or c.out.first == NULL:
         return False
     used = out_memory(&c.out)
+    if c.out.first.cap < BLOCK_SIZE:        # the first ordinary block is every client's due
+        used -= BLOCK_SIZE
     if limit.hard and used >= limit.hard:
         return True
     if limit.soft == 0 or used < limit.soft:
@@ -305,8 +310,8 @@ cdef void io_flush(Exec* x) noexcept nogil:
         c = x.clients.pending
         x.clients.pending = c.next_pending
         c.flags &= ~<uint64_t>CL_PENDING_WRITE
-        if not c.flags & CL_WANT_WRITE:
-            io_write(x, c)
-        if unlikely(not out_empty(&c.out)) and over_output_limit(x, c):
+        if unlikely(c.out.blocks > 1 or c.out.first.cap > BLOCK_SIZE) and over_output_limit(x, c):
             x.stats.output_limit_closed += 1
             client_close(&x.clients, c)
+        elif not c.flags & CL_WANT_WRITE:
+            io_write(x, c)

@@ -26,6 +26,10 @@ cdef struct Stats:
     int64_t output_limit_closed
     int64_t cycles             # event loop turns
     int64_t cycle_ns
+    int64_t cycle_max_ns
+    int64_t cycle_max_commands
+    int64_t commands_before    # commands up to the end of the last turn
+    int64_t cron_ns
     int64_t command_ns
     int64_t peak_input         # largest query buffer lately
     int64_t peak_output
@@ -36,3 +40,4 @@ cdef struct Stats:
 cdef void stats_reset(Stats* s) noexcept nogil
 cdef void stats_error(Stats* s, const char* text, size_t n) noexcept nogil              # counts an error reply by its code
 cdef void stats_call(Stats* s, Command* c, int64_t ns, bint failed, bint histogram) noexcept nogil
+cdef void stats_turn(Stats* s, int64_t ns) noexcept nogil                               # a turn of the event loop has ended

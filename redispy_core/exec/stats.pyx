@@ -54,6 +54,16 @@ cdef void stats_call(Stats* s, Command* c, int64_t ns, bint failed, bint histogr
         c.stats.hist[bucket_of(ns)] += 1
 
 
+cdef void stats_turn(Stats* s, int64_t ns) noexcept nogil:
+    s.cycles += 1
+    s.cycle_ns += ns
+    if ns > s.cycle_max_ns:
+        s.cycle_max_ns = ns
+    if s.commands - s.commands_before > s.cycle_max_commands:
+        s.cycle_max_commands = s.commands - s.commands_before
+    s.commands_before = s.commands
+
+
 def bucket_bounds(int i):
     """[low, high) nanoseconds of histogram bucket i."""
     if i < 8:
