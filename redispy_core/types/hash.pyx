@@ -167,8 +167,7 @@ cdef Robj* hash_new(Mem* m, Slice key, size_t room) noexcept nogil:
 
 cdef HashTtl* hash_lpx_wrap(Mem* m, uint8_t* lp) noexcept nogil:
     cdef HashTtl* x = <HashTtl*>mem_alloc(m, sizeof(HashTtl))
-    x.sub.tracked_ms = HASH_NO_TTL
-    x.sub.owner = NULL
+    x.tracked_ms = HASH_NO_TTL
     x.body.lp = lp
     return x
 
@@ -184,8 +183,7 @@ cdef Ebuckets* need_fields(Mem* m, Robj* o) noexcept nogil:
     cdef HashTable* t = table_of(o)
     if t.ttl == NULL:
         t.ttl = <HashTtl*>mem_alloc(m, sizeof(HashTtl))
-        t.ttl.sub.tracked_ms = HASH_NO_TTL
-        t.ttl.sub.owner = o
+        t.ttl.tracked_ms = HASH_NO_TTL
         t.ttl.body.fields = ebuckets_new(m)
     return t.ttl.body.fields
 
@@ -328,7 +326,6 @@ cdef void hash_with_ttl(Mem* m, Robj* o) noexcept nogil:
     cdef uint8_t* lp
     cdef uint8_t* to
     cdef uint8_t* p
-    cdef HashTtl* x
     cdef LpEnt[3] e
     cdef int i
     if robj_enc(o) != ENC_LISTPACK:
@@ -344,9 +341,7 @@ cdef void hash_with_ttl(Mem* m, Robj* o) noexcept nogil:
             p = lp_next(p)
         to = lp_batch_append(m, to, e, 3)
     lp_free(m, lp)
-    x = hash_lpx_wrap(m, to)
-    x.sub.owner = o
-    robj_set_ptr(o, x)
+    robj_set_ptr(o, hash_lpx_wrap(m, to))
     robj_retag(o, OBJ_HASH, ENC_LISTPACK_EX)
 
 
