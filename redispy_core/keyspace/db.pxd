@@ -15,7 +15,7 @@ cdef enum:
 cdef struct Db:
     Dict keys                   # Robj by key; owns them
     Dict expires                # those that have an expiry
-    Ebuckets subexpires         # hashes with field expiries by the earliest: their SubExpiry (types/hash)
+    Ebuckets subexpires         # hashes with field expiries, by the earliest
     int id
     int64_t avg_ttl_ms
     uint64_t expire_cursor      # where the active cycle goes on

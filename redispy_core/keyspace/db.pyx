@@ -16,8 +16,8 @@ from ..base.sds cimport Slice
 from ..structs.dict cimport (Dict, DictPos, dict_clear, dict_clear_step, dict_find, dict_find_pos, dict_get,
                              dict_hash, dict_init, dict_insert, dict_random, dict_relink, dict_remove,
                              dict_remove_at, dict_set, dict_shrink)
-from ..structs.ebuckets cimport eb_add, eb_change, eb_clear, eb_init, eb_remove
-from ..types.hash cimport HASH_NO_TTL, SubExpiry, hash_next_ms, hash_sub
+from ..structs.ebuckets cimport eb_add, eb_change, eb_clear, eb_init, eb_remove, eb_replace
+from ..types.hash cimport HASH_NO_TTL, HashTtl, hash_next_ms, hash_ttl
 from ..types.object cimport (LRU_MAX, NO_EXPIRE, OBJ_HASH, Robj, key_dict_owner_type, key_dict_type, robj_assign, robj_effort,
                              robj_expire, robj_free, robj_key, robj_lru, robj_rekey, robj_set_expire, robj_set_lru,
                              robj_string, robj_type)
@@ -198,29 +198,26 @@ cdef inline Slice key_of(const Robj* o) noexcept nogil:
     return key
 
 
-# A hash stands in `subexpires` by its SubExpiry, which stays where it is when the key's block moves.
-
-cdef int64_t sub_when(const void* s) noexcept nogil:
-    return (<const SubExpiry*>s).tracked_ms
+cdef int64_t sub_when(const void* o) noexcept nogil:
+    return hash_ttl(<const Robj*>o).tracked_ms
 
 
 cdef void db_subexpiry(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
-    cdef SubExpiry* s = hash_sub(o)
+    cdef HashTtl* s = hash_ttl(o)
     cdef int64_t was, next
     if likely(s == NULL):
         return
-    s.owner = o
     was = s.tracked_ms
     next = hash_next_ms(o)
     if next == was:
         return
     s.tracked_ms = next
     if was == HASH_NO_TTL:
-        eb_add(ks.mem, &db.subexpires, s, next, sub_when)
+        eb_add(ks.mem, &db.subexpires, o, next, sub_when)
     elif next == HASH_NO_TTL:
-        eb_remove(ks.mem, &db.subexpires, s, was, sub_when)
+        eb_remove(ks.mem, &db.subexpires, o, was, sub_when)
     else:
-        eb_change(ks.mem, &db.subexpires, s, was, next, sub_when)
+        eb_change(ks.mem, &db.subexpires, o, was, next, sub_when)
 
 
 cdef inline void track(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
@@ -229,13 +226,23 @@ cdef inline void track(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
 
 
 cdef void untrack(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
-    cdef SubExpiry* s
+    cdef HashTtl* s
     if likely(robj_type(o) != OBJ_HASH):
         return
-    s = hash_sub(o)
+    s = hash_ttl(o)
     if s != NULL and s.tracked_ms != HASH_NO_TTL:
-        eb_remove(ks.mem, &db.subexpires, s, s.tracked_ms, sub_when)
+        eb_remove(ks.mem, &db.subexpires, o, s.tracked_ms, sub_when)
         s.tracked_ms = HASH_NO_TTL
+
+
+cdef void retrack(Keyspace* ks, Db* db, Robj* old, Robj* o) noexcept nogil:
+    """The key's block has moved; old is dead."""
+    cdef HashTtl* s
+    if likely(robj_type(o) != OBJ_HASH):
+        return
+    s = hash_ttl(o)
+    if s != NULL and s.tracked_ms != HASH_NO_TTL:
+        eb_replace(ks.mem, &db.subexpires, old, o, s.tracked_ms, sub_when)
 
 
 cdef void add_hashed(Keyspace* ks, Db* db, Robj* o, uint64_t hash) noexcept nogil:
@@ -312,7 +319,7 @@ cdef void db_moved(Keyspace* ks, Db* db, Robj* old, Robj* o) noexcept nogil:
     dict_relink(&db.keys, hash, old, o)
     if robj_expire(o) != NO_EXPIRE:
         dict_relink(&db.expires, hash, old, o)
-    track(ks, db, o)
+    retrack(ks, db, old, o)
 
 
 cdef Robj* db_set_expire(Keyspace* ks, Db* db, Robj* o, int64_t when_ms) noexcept nogil:
@@ -331,7 +338,7 @@ cdef Robj* db_set_expire(Keyspace* ks, Db* db, Robj* o, int64_t when_ms) noexcep
     dict_relink(&db.keys, hash, o, fresh)
     if when_ms != NO_EXPIRE:
         dict_insert(ks.mem, &db.expires, hash, fresh)
-    track(ks, db, fresh)
+    retrack(ks, db, o, fresh)
     return fresh
 
 

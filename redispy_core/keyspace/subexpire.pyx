@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t
 from ..base.env cimport env_mono_us
 from ..base.sds cimport Slice
 from ..structs.ebuckets cimport eb_first, eb_min
-from ..types.hash cimport HashAt, SubExpiry, hash_delete_at, hash_len, hash_past, hash_remove_due
+from ..types.hash cimport HashAt, hash_delete_at, hash_len, hash_past, hash_remove_due, hash_ttl
 from ..types.object cimport Robj, robj_key
 from .db cimport Db, Keyspace, db_delete, db_subexpiry, key_event, key_touched, ks_begin_command
 from .events cimport EV_GENERIC, EV_HASH
@@ -74,8 +74,8 @@ cdef Robj* subexpire_hash(Keyspace* ks, Db* db, Slice key, Robj* o) noexcept nog
     return subexpire_settle(ks, db, key, o)
 
 
-cdef int64_t tracked(const void* s) noexcept nogil:
-    return (<const SubExpiry*>s).tracked_ms
+cdef int64_t tracked(const void* o) noexcept nogil:
+    return hash_ttl(<const Robj*>o).tracked_ms
 
 
 cdef bint subexpire_cycle(Keyspace* ks, Db* db, int64_t deadline_us) noexcept nogil:
@@ -86,7 +86,7 @@ cdef bint subexpire_cycle(Keyspace* ks, Db* db, int64_t deadline_us) noexcept no
     w.db = db
     while eb_min(&db.subexpires) < ks.env.now_ms:
         ks_begin_command(ks)                # the hash remembered may be another key's that lay at this address
-        o = (<SubExpiry*>eb_first(&db.subexpires, tracked)).owner
+        o = <Robj*>eb_first(&db.subexpires, tracked)
         w.key.ptr = robj_key(o, &w.key.len)
         removed += hash_remove_due(ks.mem, o, ks.env.now_ms, BATCH, report, &w)
         subexpire_settle(ks, db, w.key, o)

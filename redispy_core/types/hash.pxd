@@ -41,16 +41,12 @@ cdef struct HashIter:              # all fields, expired ones too; the hash must
     HashVal val
     int64_t when_ms
 
-cdef struct SubExpiry:             # by what the database's index knows a hash with field expiries; keyspace/db keeps it
-    int64_t tracked_ms             # the time that it stands in the index with; HASH_NO_TTL: it does not stand there
-    Robj* owner                    # its key's block, which may move
-
 cdef union HashBody:
     uint8_t* lp                    # listpackex: field, value, when_ms; ascending by when_ms, those without (0) last
     Ebuckets* fields               # hashtable: Field blocks by their time
 
 cdef struct HashTtl:               # payload of ENC_LISTPACK_EX; part of a table that has had a field expiry
-    SubExpiry sub                  # stands in the database's index by its address, so the block survives conversion
+    int64_t tracked_ms             # the time that it stands in its database's index with, kept by keyspace/db; HASH_NO_TTL: it does not
     HashBody body
 
 cdef struct HashTable:             # payload of ENC_HT
@@ -62,12 +58,12 @@ ctypedef void (*hash_field_fn)(void* ctx, Slice field) noexcept nogil
 cdef inline bint hash_past(int64_t when_ms, int64_t now_ms) noexcept nogil:
     return when_ms != HASH_NO_TTL and now_ms > when_ms
 
-cdef inline SubExpiry* hash_sub(const Robj* o) noexcept nogil:              # NULL: it never had a field expiry; o is a hash
+cdef inline HashTtl* hash_ttl(const Robj* o) noexcept nogil:                # NULL: it never had a field expiry; o is a hash
     if robj_enc(o) == ENC_LISTPACK:
         return NULL
     if robj_enc(o) == ENC_LISTPACK_EX:
-        return &(<HashTtl*>robj_ptr(o)).sub
-    return <SubExpiry*>(<HashTable*>robj_ptr(o)).ttl
+        return <HashTtl*>robj_ptr(o)
+    return (<HashTable*>robj_ptr(o)).ttl
 
 # --- reading
 cdef bint hash_find(const Robj* o, Slice field, HashAt* at) noexcept nogil              # O(1), listpack O(n); fills at, found or not

@@ -22,8 +22,8 @@ from ..base.rp cimport (likely, rp_assert, rp_load16le, rp_load32le, rp_load64le
                         rp_store64le, unlikely)
 from ..base.sds cimport Slice, slice_of
 from ..structs.dict cimport (Dict, DictPos, DictType, dict_bytes, dict_clear, dict_find_pos, dict_get, dict_hash, dict_init,
-                             dict_insert, dict_iter, dict_iter_end, dict_next, dict_random, dict_remove,
-                             dict_remove_at, dict_reserve, dict_set, dict_shrink)
+                             dict_insert, dict_iter, dict_iter_end, dict_next, dict_random, dict_rehash_step,
+                             dict_remove, dict_remove_at, dict_reserve, dict_set, dict_shrink)
 from ..structs.ebuckets cimport (eb_add, eb_bytes, eb_change, eb_clear, eb_count, eb_init, eb_min, eb_pop_due,
                                  eb_remove)
 from ..structs.listpack cimport (LP_BEFORE, LpEnt, lp_batch_append, lp_batch_insert, lp_bytes,
@@ -167,8 +167,7 @@ cdef Robj* hash_new(Mem* m, Slice key, size_t room) noexcept nogil:
 
 cdef HashTtl* hash_lpx_wrap(Mem* m, uint8_t* lp) noexcept nogil:
     cdef HashTtl* x = <HashTtl*>mem_alloc(m, sizeof(HashTtl))
-    x.sub.tracked_ms = HASH_NO_TTL
-    x.sub.owner = NULL
+    x.tracked_ms = HASH_NO_TTL
     x.body.lp = lp
     return x
 
@@ -184,8 +183,7 @@ cdef Ebuckets* need_fields(Mem* m, Robj* o) noexcept nogil:
     cdef HashTable* t = table_of(o)
     if t.ttl == NULL:
         t.ttl = <HashTtl*>mem_alloc(m, sizeof(HashTtl))
-        t.ttl.sub.tracked_ms = HASH_NO_TTL
-        t.ttl.sub.owner = o
+        t.ttl.tracked_ms = HASH_NO_TTL
         t.ttl.body.fields = ebuckets_new(m)
     return t.ttl.body.fields
 
@@ -328,7 +326,6 @@ cdef void hash_with_ttl(Mem* m, Robj* o) noexcept nogil:
     cdef uint8_t* lp
     cdef uint8_t* to
     cdef uint8_t* p
-    cdef HashTtl* x
     cdef LpEnt[3] e
     cdef int i
     if robj_enc(o) != ENC_LISTPACK:
@@ -344,9 +341,7 @@ cdef void hash_with_ttl(Mem* m, Robj* o) noexcept nogil:
             p = lp_next(p)
         to = lp_batch_append(m, to, e, 3)
     lp_free(m, lp)
-    x = hash_lpx_wrap(m, to)
-    x.sub.owner = o
-    robj_set_ptr(o, x)
+    robj_set_ptr(o, hash_lpx_wrap(m, to))
     robj_retag(o, OBJ_HASH, ENC_LISTPACK_EX)
 
 
@@ -524,6 +519,7 @@ cdef HashPut put_block(Mem* m, Robj* o, HashAt* at, Slice field, Slice value, in
     cdef HashTable* t = table_of(o)
     cdef uint8_t* b
     if at.p != NULL and when_ms == at.when_ms and likely(block_assign(at.p, value)):
+        dict_rehash_step(m, &t.d, 1)
         return HASH_UPDATED
     b = block_new(m, field, value, when_ms)
     if unlikely(b == NULL):
@@ -534,6 +530,7 @@ cdef HashPut put_block(Mem* m, Robj* o, HashAt* at, Slice field, Slice value, in
             eb_add(m, need_fields(m, o), b, when_ms, block_when)
         return HASH_ADDED
     relocate(m, o, at, b, when_ms)
+    dict_rehash_step(m, &t.d, 1)
     return HASH_UPDATED
 
 
@@ -606,6 +603,7 @@ cdef void hash_delete_at(Mem* m, Robj* o, HashAt* at) noexcept nogil:
         eb_remove(m, t.ttl.body.fields, p, at.when_ms, block_when)
     dict_remove_at(m, &t.d, at.pos)
     mem_free(m, p)
+    dict_rehash_step(m, &t.d, 1)
     dict_shrink(m, &t.d)
 
 
