@@ -310,7 +310,7 @@ cdef void io_flush(Exec* x) noexcept nogil:
         c = x.clients.pending
         x.clients.pending = c.next_pending
         c.flags &= ~<uint64_t>CL_PENDING_WRITE
-        if unlikely(c.out.blocks > 1 or c.out.first.cap > BLOCK_SIZE) and over_output_limit(x, c):
+        if unlikely(c.out.blocks > 1 or (c.out.blocks and c.out.first.cap > BLOCK_SIZE)) and over_output_limit(x, c):
             x.stats.output_limit_closed += 1
             client_close(&x.clients, c)
         elif not c.flags & CL_WANT_WRITE:
