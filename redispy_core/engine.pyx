@@ -368,6 +368,8 @@ cdef class Engine:
         self.env.frozen = True
         env_advance_us(&self.env, now_ms * 1000 - self.env.now_us)
         env_seed(&self.env, seed)
+        if not self.databases():                # no key stands in a bucket yet
+            self.env.hash_seed[0] = self.env.hash_seed[1] = seed
 
     def advance(self, int64_t ms):
         """Tests: moves the frozen clock."""

@@ -1,7 +1,8 @@
 """Housekeeping of clients (contract: clients_cron.pxd). Room exec; the engine's cron calls it `hz` times a second.
 
 A client's own query buffer is kept between requests, since who once sent half a request will do so again. It is freed
-after two idle seconds, and shrunk to what was lately needed when it is much larger than that.
+after two idle seconds, and shrunk to what was lately needed when it is much larger than that; room made for a long
+argument that is on its way stays until the client falls idle.
 """
 from libc.stdint cimport int64_t
 from ..base.mem cimport mem_free, mem_realloc
@@ -28,11 +29,12 @@ cdef bint idle_too_long(Exec* x, Client* c) noexcept nogil:
 cdef void fit_query_buffer(Exec* x, Client* c) noexcept nogil:
     cdef size_t want = c.q_peak if c.q_peak > SHRINK_TO else SHRINK_TO
     cdef char* old = c.q.data
+    cdef bint idle = x.env.now_ms - c.active_ms > IDLE_MS
     if c.q.cap == 0:
         return
-    if c.q.len == 0 and x.env.now_ms - c.active_ms > IDLE_MS and not c.held:
+    if c.q.len == 0 and idle and not c.held:
         client_reset_query(x.mem, c)
-    elif c.q.cap > SHRINK_FROM and c.q.cap > 2 * want and c.parser.bulk <= <int64_t>want:
+    elif c.q.cap > SHRINK_FROM and c.q.cap > 2 * want and (idle or c.parser.bulk <= <int64_t>want):
         want = want if want > c.q.len else c.q.len
         c.q.data = <char*>mem_realloc(x.mem, old, want)
         c.q.cap = want

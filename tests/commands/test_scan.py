@@ -155,7 +155,8 @@ def test_patterns_do_not_take_for_ever(engine):
     engine.call("SET", "a" * 40, 1)
     assert engine.call("KEYS", "a*" * 20 + "b") == []
     engine.call("SET", "a" * 20_000, 1)
-    assert len(engine.call("KEYS", "*?" * 20_000)) == 1
+    assert engine.call("KEYS", "*?" * 20_000) == [], "Redis gives up on a thousand stars"
+    assert len(engine.call("KEYS", "*?" * 900)) == 1
 
 
 def test_randomkey_finds_every_living_key(engine):
