@@ -30,6 +30,7 @@ from .exec.clients_cron cimport clients_cron
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_later, io_read_many, io_write
 from .exec.multi cimport multi_init, multi_free, watching_figures
 from .exec.pause cimport PAUSE_ALL, PAUSE_WRITE, pause_actions, pause_deadline, pause_step
+from .exec.pubsub cimport CHANNELS, PATTERNS, SHARDS, pubsub_free, pubsub_init, topic_count
 from .exec.registry cimport Command, Registry
 from .exec.stats cimport stats_reset, stats_turn
 from .keyspace.db cimport Db, Keyspace, ks_free, ks_free_slice, ks_init
@@ -151,6 +152,7 @@ cdef class Engine:
         self.x.engine = <void*>self
         self.x.run_python = run_python
         multi_init(&self.x)
+        pubsub_init(&self.x)
         bind_python_bodies(self.registry)
         self.own = exec_client(&self.x, -1, CL_FAKE, 0)
         self.hooks = {}
@@ -161,6 +163,7 @@ cdef class Engine:
         waiting_free(&self.x)
         exec_free(&self.x)
         multi_free(&self.x)
+        pubsub_free(&self.x)
         ks_free(&self.ks)
         mem_destroy(&self.mem)
 
@@ -451,6 +454,10 @@ cdef class Engine:
         cdef int64_t clients, keys, nokey
         waiting_figures(&self.x, &clients, &keys, &nokey)
         return clients, keys, nokey
+
+    def topic_counts(self):
+        """(channels, patterns, shard channels) that somebody subscribes to."""
+        return topic_count(&self.x, CHANNELS), topic_count(&self.x, PATTERNS), topic_count(&self.x, SHARDS)
 
     def watching_counts(self):
         """(clients that watch keys, keys that are watched)."""

@@ -138,6 +138,7 @@ def persistence_section(s: Server) -> Rows:
 def stats_section(s: Server) -> Rows:
     """# Stats"""
     c = s.engine.counters()
+    channels, patterns, shards = s.engine.topic_counts()
     rate = s.rates
     plain = ("total_connections_received", "total_commands_processed")
     rows: Rows = [(name, c[name]) for name in plain]
@@ -155,8 +156,8 @@ def stats_section(s: Server) -> Rows:
         ("expire_cycle_cpu_milliseconds", c["expire_cycle_cpu_milliseconds"]), ("evicted_keys", c["evicted_keys"]),
         ("evicted_clients", 0), ("evicted_scripts", 0), ("total_eviction_exceeded_time", 0),
         ("current_eviction_exceeded_time", 0), ("keyspace_hits", c["keyspace_hits"]),
-        ("keyspace_misses", c["keyspace_misses"]), ("pubsub_channels", 0), ("pubsub_patterns", 0),
-        ("pubsubshard_channels", 0), ("latest_fork_usec", 0), ("total_forks", 0), ("migrate_cached_sockets", 0),
+        ("keyspace_misses", c["keyspace_misses"]), ("pubsub_channels", channels), ("pubsub_patterns", patterns),
+        ("pubsubshard_channels", shards), ("latest_fork_usec", 0), ("total_forks", 0), ("migrate_cached_sockets", 0),
         ("slave_expires_tracked_keys", 0), ("active_defrag_hits", 0), ("active_defrag_misses", 0),
         ("active_defrag_key_hits", 0), ("active_defrag_key_misses", 0), ("total_active_defrag_time", 0),
         ("current_active_defrag_time", 0), ("tracking_total_keys", 0), ("tracking_total_items", 0),

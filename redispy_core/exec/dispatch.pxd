@@ -99,9 +99,11 @@ cdef struct Exec:
     int resets
     Listening listening             # who hears of changed keys (exec/listening)
     void* waiting                   # clients that wait, and the keys they wait for (exec/blocked); NULL before the first
+    Sds* late                       # messages to it that wait for the end of its command (exec/push); NULL: none
     Client* caller                  # whose request runs, while depth > 0: the outermost `current`
     command_fn exec_body            # EXEC: the gates of the commands that it is to run are asked for it, too
     void (*exec_refused)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc, Slice text) noexcept nogil   # EXEC was refused with this reply: discards and answers
+    void* pubsub                    # channels and patterns with subscribers (exec/pubsub)
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
 
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept

@@ -23,11 +23,11 @@ from ..proto.errors cimport (E_ARITY, E_NOAUTH, E_NO_MULTI, E_PROTO_EXPECTED, E_
 from ..proto.parser cimport (PARSED_COMMAND, PARSED_ERROR, Parsed, ParserLimits, parse_request, parser_rebase,
                              parser_restart, parser_shrink)
 from ..proto.reply cimport (Out, OutMark, out_bytes, out_clear, out_init, out_mark, out_rollback, pool_clear,
-                            reply_error, reply_errorf)
+                            reply_error, reply_errorf, reply_raw)
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI, CL_NO_TOUCH,
-                      CL_PAUSED, CL_PRIMARY, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, CL_RERUN, Client, Ctx,
-                      G_NOAUTH, G_NO_MULTI, client_close, client_free, client_new, client_pending, client_reset_query,
+                      CL_PAUSED, CL_PRIMARY, CL_PUSHING, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, CL_RERUN,
+                      Client, Ctx, G_NOAUTH, G_NO_MULTI, client_close, client_free, client_new, client_pending, client_reset_query,
                       clients_free, clients_init)
 from .args cimport word_is
 from .registry cimport Command, Registry, registry_lookup, registry_top
@@ -37,6 +37,7 @@ cdef enum:
     OWN_BUFFER = 16384          # the least size of a client's own query buffer
     REFREEZE_NS = 1000000       # a command longer than this lets the clock be read again
     NAME_MAX = 128              # bytes of an unknown command's name and arguments that are quoted back
+    SPECIAL_REPLY = CL_REPLY_OFF | CL_REPLY_SKIP | CL_REPLY_SKIP_NEXT | CL_PUSHING
     STOP = CL_BLOCKED | CL_PAUSED | CL_CLOSE_ASAP | CL_CLOSE_AFTER_REPLY   # no further request of this client now
 
 
@@ -281,6 +282,17 @@ cdef void mute_reply(Client* c, OutMark mark) noexcept nogil:
         c.flags = (c.flags & ~<uint64_t>CL_REPLY_SKIP_NEXT) | CL_REPLY_SKIP
 
 
+cdef void finish_reply(Exec* x, Client* c, OutMark mark) noexcept nogil:
+    if c.flags & (CL_REPLY_OFF | CL_REPLY_SKIP | CL_REPLY_SKIP_NEXT):
+        mute_reply(c, mark)
+    if c.flags & CL_PUSHING and x.depth == 0:
+        c.flags &= ~<uint64_t>CL_PUSHING
+        reply_raw(&c.out, x.late.data, x.late.len)
+        client_pending(&x.clients, c)
+        sds_free(x.mem, x.late)
+        x.late = NULL
+
+
 cdef inline void pass_gates(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
     if likely((x.gates | c.gates) & cmd.gates == 0) or not gates_refuse(x, c, cmd, argv, argc):
         call(x, c, cmd, argv, argc)
@@ -290,8 +302,8 @@ cdef void run_known(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noe
     cdef OutMark mark = out_mark(&c.out)
     ks_begin_command(x.ks)
     pass_gates(x, c, cmd, argv, argc)
-    if unlikely(c.flags & (CL_REPLY_OFF | CL_REPLY_SKIP | CL_REPLY_SKIP_NEXT)):
-        mute_reply(c, mark)
+    if unlikely(c.flags & SPECIAL_REPLY):
+        finish_reply(x, c, mark)
 
 
 cdef void run_command(Exec* x, Client* c, Slice* argv, int argc) noexcept nogil:
@@ -311,8 +323,8 @@ cdef void run_found(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noe
         c.last_command = cmd.name
         c.last_command_len = cmd.name_len
         pass_gates(x, c, cmd, argv, argc)
-    if unlikely(c.flags & (CL_REPLY_OFF | CL_REPLY_SKIP | CL_REPLY_SKIP_NEXT)) and not c.held:
-        mute_reply(c, mark)
+    if unlikely(c.flags & SPECIAL_REPLY) and not c.held:
+        finish_reply(x, c, mark)
     if unlikely(x.after_unit != NULL) and x.depth == 0:
         x.after_unit(x)
 

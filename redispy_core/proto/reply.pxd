@@ -48,6 +48,8 @@ cdef inline char* out_room(Out* o, size_t n) noexcept nogil:            # n cont
         return o.pos
     return out_grow(o, n)
 
+cdef char* out_room_small(Out* o, size_t n) noexcept nogil              # out_room; an empty output gets a block little larger than n
+
 cdef inline bint out_empty(const Out* o) noexcept nogil:
     return o.first == NULL
 

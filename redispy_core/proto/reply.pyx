@@ -18,6 +18,7 @@ from .replies import Error, Map, Push, Set, Status, Verbatim
 cdef enum:
     HEADER = 24                 # bytes of a Block before data
     GAP = 24
+    SMALL_BLOCK = 256           # the least that out_room_small allocates
 
 
 # ---------------------------------------------------------------- blocks
@@ -56,6 +57,22 @@ cdef char* out_grow(Out* o, size_t n) noexcept nogil:
         o.last.next = b
     o.last = b
     o.blocks += 1
+    o.pos = b.data
+    o.end = b.data + b.cap
+    return o.pos
+
+
+cdef char* out_room_small(Out* o, size_t n) noexcept nogil:
+    cdef size_t size = SMALL_BLOCK if HEADER + n <= SMALL_BLOCK else HEADER + n
+    cdef Block* b
+    if o.last != NULL or size >= BLOCK_SIZE:
+        return out_room(o, n)
+    b = <Block*>mem_alloc(o.m, size)
+    b.cap = size - HEADER
+    b.next = NULL
+    b.used = 0
+    o.first = o.last = b
+    o.blocks = 1
     o.pos = b.data
     o.end = b.data + b.cap
     return o.pos
