@@ -21,13 +21,13 @@ from .base.rp cimport RP_TICKS_NAME, likely, rp_ticks, unlikely
 from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
 from .exec.blocked cimport (after_turn, expire_waits, first_deadline, forget_wait, waiting_figures, waiting_free)
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
-                           CL_MULTI, CL_PAUSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
+                           CL_MULTI, CL_PAUSED, CL_PEER_CLOSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
                            CL_WRITE_WATCHED, Client, Ctx, G_NOAUTH, client_by_fd, client_by_id, client_close,
                            client_memory, client_pending)
 from .exec.dispatch cimport (Exec, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
                              run_command)
 from .exec.clients_cron cimport clients_cron
-from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_later, io_read_many, io_write
+from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
 from .exec.multi cimport multi_init, multi_free, watching_figures
 from .exec.pause cimport PAUSE_ALL, PAUSE_WRITE, pause_actions, pause_deadline, pause_step
 from .exec.pubsub cimport CHANNELS, PATTERNS, SHARDS, pubsub_free, pubsub_init, topic_count
@@ -203,7 +203,7 @@ cdef class Engine:
                 io_write(&self.x, c)
             if mask & ~EPOLLOUT:
                 if unlikely(mask & ~(EPOLLIN | EPOLLOUT)):
-                    io_read_later(&self.x, c)       # the peer has closed its side: the end may stand behind data
+                    c.flags |= CL_PEER_CLOSED       # the end may stand behind data: no edge will tell of it
                 ready[n] = c
                 n += 1
                 if n == IO_BATCH:
@@ -475,12 +475,7 @@ cdef class Engine:
 
     def client_count(self):
         """Connected clients, without those of this process."""
-        cdef Client* c = self.x.clients.first
-        cdef int n = 0
-        while c != NULL:
-            n += not c.flags & CL_FAKE
-            c = c.next
-        return n
+        return self.x.clients.connected
 
     def client_totals(self):
         """Sums over the connected clients for INFO."""

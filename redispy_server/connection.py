@@ -19,21 +19,21 @@ class BindError(Exception):
     """A listening address could not be had."""
 
 
-def listen_tcp(addresses: list[str], port: int, backlog: int) -> list[socket.socket]:
-    """Listening sockets for the addresses; one written "-addr" may be missing. Raises BindError; O(addresses)."""
-    found: list[socket.socket] = []
+def listen_tcp(addresses: list[str], port: int, backlog: int) -> list[tuple[str, socket.socket]]:
+    """(address, listening socket) of the addresses; one written "-addr" may be missing. Raises BindError."""
+    found: list[tuple[str, socket.socket]] = []
     try:
         for address in addresses:
             optional, host = address.startswith("-"), address.removeprefix("-")
             try:
-                found.append(_listen_one(host, port, backlog))
+                found.append((address, _listen_one(host, port, backlog)))
             except OSError as e:
                 if optional and e.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT):
                     continue
                 raise BindError(f"Could not create server TCP listening socket {host}:{port}: bind: "
                                 f"{os.strerror(e.errno) if e.errno else e}") from e
     except BaseException:
-        for sock in found:
+        for _, sock in found:
             sock.close()
         raise
     return found
@@ -98,8 +98,9 @@ class Listener:
     """Accepts clients of one listening socket."""
 
     def __init__(self, sock: socket.socket, loop: Loop, engine: Any, *, unix: bool,
-                 may_connect: Callable[[Any], bytes | None]) -> None:
+                 may_connect: Callable[[Any], bytes | None], place: tuple[str, int] | None = None) -> None:
         self.sock = sock
+        self.place = place                                  # (address as in `bind`, port) of a TCP listener
         self.loop = loop
         self.engine = engine
         self.unix = unix

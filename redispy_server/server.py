@@ -6,7 +6,6 @@ import os
 import resource
 import secrets
 import signal
-import socket
 import sys
 import time
 from typing import Any
@@ -79,15 +78,19 @@ class Server:
         on("port", lambda old, new: self._rebind("Unable to listen on this port. Check server logs."))
 
     def _rebind(self, refusal_text: str) -> None:
+        """Opens what is new before it closes what is no longer wanted; what stays is not touched."""
+        tcp = [x for x in self.listeners if not x.unix]
+        kept = {x.place for x in tcp}
+        wanted = [(str(a), self.config["port"]) for a in self.config["bind"]] if self.config["port"] else []
         try:
-            fresh = self._tcp_sockets()
+            self._listen([address for address, port in wanted if (address, port) not in kept])
         except BindError as e:
             self.log("warning", str(e))
             raise ApplyError(refusal_text) from e
-        for listener in [x for x in self.listeners if not x.unix]:
-            listener.close()
-            self.listeners.remove(listener)
-        self._listen(fresh)
+        for listener in tcp:
+            if listener.place not in wanted:
+                listener.close()
+                self.listeners.remove(listener)
 
     def _raise_fd_limit(self, clients: int, *, must: bool = False) -> None:
         """Makes room for that many clients' descriptors; lowers maxclients where the system refuses."""
@@ -113,21 +116,17 @@ class Server:
 
     # ---------------------------------------------------------------- listening
 
-    def _tcp_sockets(self) -> list[socket.socket]:
-        if not self.config["port"]:
-            return []
-        found = listen_tcp([str(a) for a in self.config["bind"]], self.config["port"], self.config["tcp-backlog"])
-        for sock in found:
+    def _listen(self, addresses: list[str]) -> None:
+        port = self.config["port"]
+        for address, sock in listen_tcp(addresses, port, self.config["tcp-backlog"]):
             set_keepalive(sock, self.config["tcp-keepalive"])
-        return found
-
-    def _listen(self, sockets: list[socket.socket]) -> None:
-        for sock in sockets:
-            self.listeners.append(Listener(sock, self.loop, self.engine, unix=False, may_connect=self._may_connect))
+            self.listeners.append(Listener(sock, self.loop, self.engine, unix=False, may_connect=self._may_connect,
+                                           place=(address, port)))
 
     def open_listeners(self) -> None:
         """Binds all that the settings ask for. Raises BindError."""
-        self._listen(self._tcp_sockets())
+        if self.config["port"]:
+            self._listen([str(a) for a in self.config["bind"]])
         path = self.config["unixsocket"]
         if path:
             sock = listen_unix(path, self.config["unixsocketperm"], self.config["tcp-backlog"])

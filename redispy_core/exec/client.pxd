@@ -34,6 +34,7 @@ cdef enum ClientFlag:
     CL_ATTENTION = 1 << 23         # stands in the list of clients that the server must look at
     CL_READ_AGAIN = 1 << 27        # its socket has more to read: an edge-triggered poller will not say so again
     CL_WRITE_WATCHED = 1 << 24     # the server's selector watches for writability
+    CL_PEER_CLOSED = 1 << 28       # the peer sends no more: read until its end is reached
     CL_RERUN = 1 << 25             # a command that waited runs again
     CL_RESUME = 1 << 26            # stands in the list of clients whose kept input is to be run
 
@@ -114,6 +115,7 @@ cdef struct Clients:               # all clients of an engine
     Client* first
     Client* last
     size_t count
+    size_t connected               # those that are not CL_FAKE
     uint64_t next_id
     Client* pending                # with output to send
     Client* cron_next              # who clients_cron looks at next

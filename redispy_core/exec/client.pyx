@@ -54,6 +54,7 @@ cdef Client* client_new(Clients* t, int fd, uint64_t flags, Db* db, int64_t now_
         t.first = c
     t.last = c
     t.count += 1
+    t.connected += not flags & CL_FAKE
     if fd >= 0:
         index_fd(t, fd, c)
     return c
@@ -103,6 +104,7 @@ cdef void client_free(Clients* t, Client* c) noexcept nogil:
     else:
         t.last = c.prev
     t.count -= 1
+    t.connected -= not c.flags & CL_FAKE
     parser_free(t.mem, &c.parser)
     mem_free(t.mem, c.q.data)
     out_clear(&c.out)

@@ -14,7 +14,7 @@ from ..proto.parser cimport parser_rebase
 from ..proto.reply cimport BLOCK_SIZE, Block, out_bytes, out_empty, out_memory, out_sent
 from ..base.sds cimport Slice
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
-from .client cimport (CL_READ_AGAIN, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY, CL_PUBSUB,
+from .client cimport (CL_PEER_CLOSED, CL_READ_AGAIN, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY, CL_PUBSUB,
                       CL_REPLICA, CL_TLS, CL_WANT_WRITE, CL_WRITE_WATCHED, Client, client_attention, client_close)
 from .dispatch cimport LIMIT_NORMAL, LIMIT_PUBSUB, LIMIT_REPLICA, Exec, OutputLimit, feed_input
 
@@ -102,7 +102,7 @@ cdef ssize_t receive(Exec* x, Client* c, char* buf, size_t room) noexcept nogil:
     x.stats.reads += 1
     x.stats.net_in += n
     c.net_in += n
-    if unlikely(<size_t>n == room):
+    if unlikely(<size_t>n == room or c.flags & CL_PEER_CLOSED):
         io_read_later(x, c)
     return n
 

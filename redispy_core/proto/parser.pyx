@@ -313,7 +313,7 @@ cdef class ParserFace:
             if r == PARSED_MORE:
                 break
             if r == PARSED_ERROR:
-                self.error = (<bytes>err_text(self.p.err)).decode().replace("%s", chr(self.p.got))
+                self.error = (<bytes>err_text(self.p.err)).decode().replace("%s", chr(self.p.got & 255))
                 break
             found.append([self.p.argv[i].ptr[:self.p.argv[i].len] for i in range(self.p.argc)])
         return found
