@@ -111,7 +111,7 @@ class Config:
         # Both answer a reason to refuse, or None: words of a user line; old and new name of a command.
         self.check_user: Callable[[Sequence[str]], str | None] | None = None
         self.check_rename: Callable[[str, str], str | None] | None = None
-        self.on_number: Callable[[str, int], None] | None = None
+        self.on_number: Callable[[str, int], object] | None = None
         self.rewriters: dict[str, Callable[[], list[str]]] = {}
         self._names: dict[str, str] = {}
         self._hooks: dict[str, list[_Hook]] = {}

@@ -8,6 +8,7 @@ import secrets
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from redispy_core.engine import (NO_REPLY, Engine, Error, Map, Status, Verbatim, bucket_bounds, error_text,
@@ -158,9 +159,10 @@ class Server:
     # ---------------------------------------------------------------- commands of the server
 
     def _bind_commands(self) -> None:
-        bodies = {"INFO": self._info, "CONFIG|GET": self._config_get, "CONFIG|SET": self._config_set,
-                  "CONFIG|REWRITE": self._config_rewrite, "CONFIG|RESETSTAT": self._config_resetstat,
-                  "SHUTDOWN": self._shutdown, "LASTSAVE": lambda call: int(self.started)}
+        bodies: dict[str, Callable[..., Any]] = {
+            "INFO": self._info, "CONFIG|GET": self._config_get, "CONFIG|SET": self._config_set,
+            "CONFIG|REWRITE": self._config_rewrite, "CONFIG|RESETSTAT": self._config_resetstat,
+            "SHUTDOWN": self._shutdown, "LASTSAVE": lambda call: int(self.started)}
         for name, body in bodies.items():
             self.engine.bind(name, body)
         for line in self.config.renames:

@@ -4,6 +4,8 @@ None is a null, int an integer, bytes or str a bulk string, float a double, bool
 dict or Map a map. The classes below stand for the RESP types that Python has no type for.
 """
 
+from typing import Any
+
 
 class Status(bytes):
     """A simple string: Status(b"OK")."""
@@ -17,19 +19,19 @@ class Verbatim(bytes):
     __slots__ = ()
 
 
-class Map(list):
+class Map(list[Any]):
     """A map as a list of (key, value) pairs, in order."""
 
     __slots__ = ()
 
 
-class Set(list):
+class Set(list[Any]):
     """A set (RESP3), an array in RESP2."""
 
     __slots__ = ()
 
 
-class Push(list):
+class Push(list[Any]):
     """An out-of-band message (RESP3), an array in RESP2."""
 
     __slots__ = ()
