@@ -1,17 +1,18 @@
 """redispy and a real server get the same commands (cases/*.txt) and must give the same replies.
 
-A block that uses a command which the real server has and redispy has not yet (by COMMAND INFO) is skipped, and the reason
-names the commands. Names that neither knows are run: they test the errors.
+A block that uses a command which the real server has and redispy has not yet (by COMMAND INFO) is skipped, and the
+reason names the commands. Names that neither knows are run: they test the errors.
 """
 import differ
 import known_differences
 import pytest
+from support.resp import Double
 
 BLOCKS = differ.load()
 
 
 def names_of(line):
-    """What COMMAND INFO may know of a line: the command, `command|subcommand`, and the command asked by COMMAND GETKEYS."""
+    """What COMMAND INFO may know of a line: the command, `command|subcommand`, what COMMAND GETKEYS asks for."""
     if line.marks & {"raw", "closed"}:
         return []
     words = [word.lower() for word in line.argv]
@@ -22,7 +23,8 @@ def names_of(line):
 def known_names(server, names):
     """Those of the names that a server knows."""
     with server.raw() as raw:
-        return {name for name, row in zip(names, raw.call("COMMAND", "INFO", *names), strict=True) if isinstance(row, list)}
+        rows = raw.call("COMMAND", "INFO", *names)
+    return {name for name, row in zip(names, rows, strict=True) if isinstance(row, list)}
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +58,30 @@ def test_only_commands_of_the_reference_are_missing(missing):
 
 @pytest.mark.compat
 def test_commands_missing_are_named_once():
-    [block] = differ.parse("x", "GET a\nACL WHOAMI\nacl users\nCLIENT TRACKING off\nCLIENT ID\nCOMMAND GETKEYS EVAL x 0\nXADD x * f v")
+    [block] = differ.parse("x", """
+        GET a
+        ACL WHOAMI
+        acl users
+        CLIENT TRACKING off
+        CLIENT ID
+        COMMAND GETKEYS EVAL x 0
+        XADD x * f v
+        @raw "XREAD STREAMS x 0"
+    """)
     missing = {b"acl", b"acl|whoami", b"acl|users", b"client|tracking", b"eval", b"xread"}
     assert missing_in(block, missing) == ["ACL", "CLIENT|TRACKING", "EVAL"]
+
+
+@pytest.mark.compat
+@pytest.mark.parametrize("ours, theirs, right", [
+    ([b"13.36138933897018433", Double("1")], [b"13.361389338970184", Double("1")], True),
+    ([Double("0.00000268220901489")], [Double("2.682209014892578e-6")], True),
+    ([b"180", b"a"], [b"180", b"a"], True),
+    ([b"13.361389338970184"], [b"13.361389338970185"], False),
+    ([b"56.4414"], [b"56.4413"], False),
+    ([b"a"], [b"b"], False),
+    ([b"1"], [b"1", b"2"], False),
+    ([Double("1.5")], [b"1.5"], False),
+])
+def test_decimals_of_coordinates(ours, theirs, right):
+    assert known_differences.has_17_decimals(ours, theirs) is right
