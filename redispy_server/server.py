@@ -177,7 +177,7 @@ class Server:
 
     def _config_set(self, call: Any, *words: bytes) -> Status:
         if len(words) % 2:
-            raise Error(error_text("ARITY", "config|set"))
+            raise Error(error_text("SYNTAX") if len(words) > 1 else error_text("ARITY", "config|set"))
         try:
             self.config.set(list(zip(words[::2], words[1::2])), local=self.engine.client_is_local(call.client_id))
         except ConfigSetError as e:

@@ -11,7 +11,7 @@ are prefetched, so that the cache misses of a batch overlap instead of following
 Time is frozen when a batch of input begins and again after a command that took long, so a command sees one time.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memchr, memcpy, memmove, memset
 from ..base.env cimport Env, env_freeze_now, env_ticks_ns
 from ..base.mem cimport Mem, mem_alloc, mem_free, mem_realloc
 from ..base.rp cimport likely, unlikely, rp_assert, rp_ticks
@@ -179,6 +179,16 @@ cdef void refuse_arity(Exec* x, Client* c, Command* cmd, const Slice* argv, int 
 
 # ---------------------------------------------------------------- unknown commands and arity
 
+cdef inline Slice cut(Slice s, size_t limit) noexcept nogil:
+    """What an error quotes of a text: at most `limit` bytes."""
+    cdef const void* zero
+    s.len = s.len if s.len < limit else limit
+    zero = memchr(s.ptr, 0, s.len) if s.len else NULL
+    if zero != NULL:                                 # compat: a zero byte ends a quoted text
+        s.len = <size_t>(<const char*>zero - s.ptr)
+    return s
+
+
 cdef size_t quote_arguments(char* buf, const Slice* argv, int argc) noexcept nogil:
     """'a' 'b' ... of the arguments until NAME_MAX bytes are full."""
     cdef size_t n = 0
@@ -187,7 +197,7 @@ cdef size_t quote_arguments(char* buf, const Slice* argv, int argc) noexcept nog
     for i in range(1, argc):
         if n >= NAME_MAX:
             break
-        take = argv[i].len if argv[i].len < NAME_MAX - n else NAME_MAX - n
+        take = cut(argv[i], NAME_MAX - n).len
         buf[n] = 39
         memcpy(buf + n + 1, argv[i].ptr, take)
         buf[n + take + 1] = 39
@@ -196,24 +206,19 @@ cdef size_t quote_arguments(char* buf, const Slice* argv, int argc) noexcept nog
     return n
 
 
-cdef inline Slice cut(Slice s) noexcept nogil:
-    s.len = s.len if s.len < NAME_MAX else NAME_MAX
-    return s
-
-
 cdef void reply_unknown(Exec* x, Client* c, const Slice* argv, int argc) noexcept nogil:
     cdef char quoted[2 * NAME_MAX + 8]
     cdef char upper[NAME_MAX]
     cdef Command* container = registry_top(<Registry>x.registry, argv[0])
     cdef size_t i
     if container == NULL:
-        reply_errorf(&c.out, E_UNKNOWN_COMMAND, cut(argv[0]),
+        reply_errorf(&c.out, E_UNKNOWN_COMMAND, cut(argv[0], NAME_MAX),
                      slice_of(quoted, quote_arguments(quoted, argv, argc)))
         return
     for i in range(container.name_len):
         upper[i] = container.name[i] - 32 if container.name[i] >= 97 and container.name[i] <= 122 \
             else container.name[i]
-    reply_errorf(&c.out, E_UNKNOWN_SUBCOMMAND, cut(argv[1]), slice_of(upper, container.name_len))
+    reply_errorf(&c.out, E_UNKNOWN_SUBCOMMAND, cut(argv[1], NAME_MAX), slice_of(upper, container.name_len))
 
 
 cdef inline bint arity_fits(const Command* cmd, int argc) noexcept nogil:
