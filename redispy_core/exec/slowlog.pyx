@@ -138,7 +138,8 @@ cdef void slow_command(Exec* x, Client* c, Command* cmd, const Slice* argv, int 
     if c.flags & CL_RERUN:
         event = b"command-unblocking"
     latency_add(x, event, ns // 1000000)
-    if slower_than >= 0 and ns >= slower_than * 1000 and not cmd.flags & CMD_SKIP_SLOWLOG:
+    if slower_than >= 0 and ns >= slower_than * 1000 and x.env.knobs.slowlog_max_len \
+            and not cmd.flags & CMD_SKIP_SLOWLOG:
         log_command(x, c, cmd, argv, argc, ns // 1000)
 
 

@@ -62,9 +62,12 @@ def test_length_is_bounded(engine, a):
     for i in range(10):
         a.call("ECHO", str(i))
     assert a.call("SLOWLOG", "LEN") == 3
+    newest = a.call("SLOWLOG", "GET", "1")
     engine.set("slowlog_max_len", 0)
     a.call("PING")
-    assert a.call("SLOWLOG", "LEN") == 0
+    assert a.call("SLOWLOG", "LEN") == 3, "nothing is logged any more, and what was stays"
+    engine.core.set_knob("slowlog-log-slower-than", -1)
+    assert a.call("SLOWLOG", "GET", "1")[0][0] == newest[0][0] + 1
 
 
 def test_get_count(engine, a):
