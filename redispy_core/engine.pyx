@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, strlen
 from .base.env cimport (Env, env_advance_us, env_calibrate, env_freeze_now, env_init, env_knob, env_mono_ns,
                         env_mono_us, env_seed, env_ticks_ns, env_wall_us)
@@ -28,13 +28,16 @@ from .exec.dispatch cimport (Exec, exec_client, exec_free, exec_init, feed_input
                              run_command)
 from .exec.clients_cron cimport clients_cron
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
+from .exec.latency cimport latency_add, latency_events, latency_free
+from .exec.monitor cimport monitor_free, monitor_init
 from .exec.multi cimport multi_init, multi_free, watching_figures
 from .exec.pause cimport PAUSE_ALL, PAUSE_WRITE, pause_actions, pause_deadline, pause_step
 from .exec.pubsub cimport CHANNELS, PATTERNS, SHARDS, pubsub_free, pubsub_init, topic_count
 from .exec.registry cimport Command, Registry
+from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
 from .exec.stats cimport stats_reset, stats_turn
 from .keyspace.db cimport Db, Keyspace, ks_free, ks_free_slice, ks_init
-from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, expire_cycle
+from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_cycle
 from .proto.errors cimport E_PYTHON
 from .proto.parser cimport parser_rebase
 from .proto.reply cimport Block, out_bytes, out_clear, out_empty, out_sent, reply_errorf, reply_object
@@ -153,6 +156,8 @@ cdef class Engine:
         self.x.run_python = run_python
         multi_init(&self.x)
         pubsub_init(&self.x)
+        monitor_init(&self.x)
+        slowlog_init(&self.x)
         bind_python_bodies(self.registry)
         self.own = exec_client(&self.x, -1, CL_FAKE, 0)
         self.hooks = {}
@@ -164,6 +169,9 @@ cdef class Engine:
         exec_free(&self.x)
         multi_free(&self.x)
         pubsub_free(&self.x)
+        monitor_free(&self.x)
+        slowlog_free(&self.x)
+        latency_free(&self.x)
         ks_free(&self.ks)
         mem_destroy(&self.mem)
 
@@ -216,7 +224,7 @@ cdef class Engine:
     def before_sleep(self):
         """Fast expiry, clients that waited, all pending replies. Bits: 1: attend() has something to do, 2: serve() has,
         do not wait, 4: next_deadline() bounds the wait."""
-        expire_cycle(&self.x.expire, &self.ks, CYCLE_FAST)
+        timed_expiry(&self.x, CYCLE_FAST)
         pause_step(&self.x)
         after_turn(&self.x)
         io_flush(&self.x)
@@ -330,7 +338,7 @@ cdef class Engine:
             self.x.turn_began = began
         env_calibrate(&self.env)
         mem_sample_peak(&self.mem)
-        expire_cycle(&self.x.expire, &self.ks, CYCLE_SLOW)
+        timed_expiry(&self.x, CYCLE_SLOW)
         self.rehash_idle()
         free_corpses(&self.ks, FREE_US)
         expire_waits(&self.x)
@@ -392,8 +400,8 @@ cdef class Engine:
         if slot == NULL:
             return False
         slot[0] = value
-        if name == "slowlog-log-slower-than":
-            self.x.slow_ns = INT64_MAX if value < 0 or self.x.slow == NULL else value * 1000
+        if name in ("slowlog-log-slower-than", "latency-monitor-threshold"):
+            slow_thresholds(&self.x)
         return True
 
     def knob(self, str name):
@@ -454,6 +462,15 @@ cdef class Engine:
         cdef int64_t clients, keys, nokey
         waiting_figures(&self.x, &clients, &keys, &nokey)
         return clients, keys, nokey
+
+    def latency_add(self, str event, int64_t ms):
+        """A latency sample of the server's own work (fork, aof-write ...); kept if it reaches the threshold."""
+        name = event.encode()
+        latency_add(&self.x, name, ms)
+
+    def latency_events(self):
+        """[(event, highest ms ever, [(unix seconds, ms) ..., oldest first])]."""
+        return latency_events(&self.x)
 
     def topic_counts(self):
         """(channels, patterns, shard channels) that somebody subscribes to."""
@@ -603,6 +620,14 @@ cdef class Engine:
 
 
 # ---------------------------------------------------------------- helpers without self
+
+cdef void timed_expiry(Exec* x, CycleKind kind) noexcept nogil:
+    """An active expiry cycle; a long one is a latency event."""
+    cdef int64_t us = x.ks.stats.expire_cycle_us
+    expire_cycle(&x.expire, x.ks, kind)
+    if unlikely(x.env.knobs.latency_monitor_threshold != 0):
+        latency_add(x, b"expire-cycle", (x.ks.stats.expire_cycle_us - us) // 1000)
+
 
 cdef bytes gather_output(Client* c):
     cdef Block* b = c.out.first

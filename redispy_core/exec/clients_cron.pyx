@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t
 from ..base.mem cimport mem_free, mem_realloc
 from ..proto.parser cimport parser_rebase
 from ..proto.reply cimport out_bytes, out_empty
-from .client cimport (CL_BLOCKED, CL_FAKE, CL_PAUSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, Client, client_close,
+from .client cimport (CL_BLOCKED, CL_FAKE, CL_MONITOR, CL_PAUSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, Client, client_close,
                       client_reset_query)
 from .dispatch cimport Exec
 from .io cimport over_output_limit
@@ -23,7 +23,7 @@ cdef enum:
 cdef bint idle_too_long(Exec* x, Client* c) noexcept nogil:
     cdef int64_t limit = x.env.knobs.timeout * 1000
     return limit != 0 and x.env.now_ms - c.active_ms > limit and not c.flags & (CL_BLOCKED | CL_PAUSED | CL_PUBSUB |
-                                                                                CL_REPLICA | CL_PRIMARY)
+                                                                                CL_REPLICA | CL_PRIMARY | CL_MONITOR)
 
 
 cdef void fit_query_buffer(Exec* x, Client* c) noexcept nogil:

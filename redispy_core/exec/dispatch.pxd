@@ -104,6 +104,9 @@ cdef struct Exec:
     command_fn exec_body            # EXEC: the gates of the commands that it is to run are asked for it, too
     void (*exec_refused)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc, Slice text) noexcept nogil   # EXEC was refused with this reply: discards and answers
     void* pubsub                    # channels and patterns with subscribers (exec/pubsub)
+    void* monitors                  # clients that monitor (exec/monitor)
+    void* slowlog                   # exec/slowlog
+    void* latency                   # exec/latency; NULL before the first event
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
 
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept

@@ -30,7 +30,7 @@ from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_
                       Client, Ctx, G_NOAUTH, G_NO_MULTI, client_close, client_free, client_new, client_pending, client_reset_query,
                       clients_free, clients_init)
 from .args cimport word_is
-from .registry cimport Command, Registry, registry_lookup, registry_top
+from .registry cimport CMD_ADMIN, CMD_SKIP_MONITOR, Command, Registry, registry_lookup, registry_top
 from .stats cimport stats_call, stats_error, stats_reset
 
 cdef enum:
@@ -261,7 +261,7 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
     began = rp_ticks()
     run_body(x, c, cmd, argv, argc)
     ns = env_ticks_ns(x.env, rp_ticks() - began) + c.blocked_ns
-    if unlikely(x.monitor != NULL) and not c.flags & CL_RERUN:
+    if unlikely(x.monitor != NULL) and not c.flags & CL_RERUN and not cmd.flags & (CMD_ADMIN | CMD_SKIP_MONITOR):
         x.monitor(x, c, cmd, argv, argc)    # behind the commands that EXEC ran
     if unlikely(c.flags & CL_BLOCKED):
         c.blocked_ns = ns           # counted once, when it has been answered

@@ -235,7 +235,7 @@ cdef bint over_output_limit(Exec* x, Client* c) noexcept nogil:
         return False
     used = out_memory(&c.out)
     if c.out.first.cap < BLOCK_SIZE:        # the first ordinary block is every client's due
-        used -= BLOCK_SIZE
+        used -= BLOCK_SIZE if used > BLOCK_SIZE else used
     if limit.hard and used >= limit.hard:
         return True
     if limit.soft == 0 or used < limit.soft:

@@ -38,6 +38,14 @@ cdef enum KeysFn:                  # extractors for what key specs cannot tell (
     KEYS_SORT_RO = 4
     KEYS_MIGRATE = 5
 
+cdef enum SecretsFn:               # which arguments are secrets (exec/redact)
+    SECRETS_NONE = 0
+    SECRETS_ALL = 1                # AUTH
+    SECRETS_USERS = 2              # ACL SETUSER and others: all behind the subcommand
+    SECRETS_HELLO = 3
+    SECRETS_CONFIG = 4             # CONFIG SET
+    SECRETS_MIGRATE = 5
+
 cdef enum SpecKind:                # how a key spec finds its keys
     SPEC_INDEX_RANGE = 0
     SPEC_INDEX_KEYNUM = 1
@@ -83,6 +91,7 @@ cdef struct Command:
     KeySpec* keys
     int nkeys
     KeysFn keys_fn
+    SecretsFn secrets
     CommandStats stats
 
 cdef class Registry:

@@ -36,6 +36,8 @@ SUBSCRIBED_MAY = {"subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssu
                   "quit", "reset"}
 KEYS_FNS = {"": KEYS_BY_SPECS, "set": KEYS_SET, "bitfield": KEYS_BITFIELD, "sort": KEYS_SORT, "sort_ro": KEYS_SORT_RO,
             "migrate": KEYS_MIGRATE}
+SECRETS = {"auth": SECRETS_ALL, "hello": SECRETS_HELLO, "config|set": SECRETS_CONFIG, "migrate": SECRETS_MIGRATE,
+           "acl|setuser": SECRETS_USERS, "acl|getuser": SECRETS_USERS, "acl|deluser": SECRETS_USERS}
 SPEC_KINDS = {("index", "range"): SPEC_INDEX_RANGE, ("index", "keynum"): SPEC_INDEX_KEYNUM,
               ("keyword", "range"): SPEC_KEYWORD_RANGE, ("keyword", "keynum"): SPEC_KEYWORD_KEYNUM}
 NEVER_QUEUED = {"discard", "multi", "watch", "quit", "reset"}
@@ -212,6 +214,7 @@ cdef class Registry:
             raise MemoryError
         c.nkeys = len(row.keys)
         c.keys_fn = KEYS_FNS[row.keys_fn]
+        c.secrets = SECRETS.get(row.name.lower(), SECRETS_NONE)
         for i, spec in enumerate(row.keys):
             word = spec.word.lower().encode()
             self.alive.append(word)

@@ -172,6 +172,11 @@ cdef enum Err:
     E_GEO_FROM
     E_GEO_BY
     E_GEO_STORE_WITH
+    E_DENY_BLOCKING
+    E_REPLICA_KEYSPACE
+    E_COMMANDLOG_TYPE
+    E_COUNT_MINUS_ONE
+    E_NO_SAMPLES
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s

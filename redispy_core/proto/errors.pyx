@@ -213,6 +213,12 @@ TEXTS = {
     "GEO_FROM": "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for %s",
     "GEO_BY": "ERR exactly one of BYRADIUS and BYBOX can be specified for %s",
     "GEO_STORE_WITH": "ERR %s is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
+    # observers
+    "DENY_BLOCKING": "ERR %s isn't allowed for DENY BLOCKING client",
+    "REPLICA_KEYSPACE": "ERR Replica can't interact with the keyspace",
+    "COMMANDLOG_TYPE": "ERR type should be one of the following: slow, large-request, large-reply",
+    "COUNT_MINUS_ONE": "ERR count should be greater than or equal to -1",
+    "NO_SAMPLES": "ERR No samples available for event '%s'",
 }
 
 
