@@ -2,18 +2,18 @@
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from ..base.mem cimport mem_free, mem_realloc
 from ..base.num cimport num_parse_i64
-from ..base.sds cimport Slice
-from ..exec.args cimport err, err_a, range_or_reply, syntax_error, text_slice, word_is
+from ..exec.args cimport err_a, range_or_reply, syntax_error, text_slice, word_is
 from ..exec.client cimport Ctx
 from ..exec.registry cimport bind
 from ..keyspace.db cimport db_write
-from ..proto.errors cimport (E_NOGROUP_KEY, E_XAUTOCLAIM_COUNT, E_XCLAIM_MIN_IDLE, E_XCLAIM_OPTION, E_XCLAIM_VALUE)
+from ..proto.errors cimport E_NOGROUP_KEY, E_XAUTOCLAIM_COUNT, E_XCLAIM_MIN_IDLE, E_XCLAIM_OPTION, E_XCLAIM_VALUE
 from ..proto.reply cimport Deferred, Out, out_init, out_splice, reply_array, reply_errorf, reply_later, reply_length
 from ..structs.rax cimport RAX_GE, RaxIter, rax_iter_done, rax_iter_init, rax_next, rax_seek
 from ..types.stream cimport Stream, StreamIter, stream_group, stream_has, stream_iter, stream_iter_done, stream_step
 from ..types.stream_group cimport (ID_BYTES, Consumer, Group, Nack, StreamId, consumer_add, consumer_find, id_less,
                                    id_make, id_of_key, id_to_key, pel_find, pel_force, pel_move, pel_remove)
-from .stream_shared cimport id_or_reply, id_parse, reply_entry, reply_id, start_or_reply, stream_or_reply, unwatched_change
+from .stream_shared cimport (id_or_reply, id_parse, reply_entry, reply_id, start_or_reply, stream_or_reply,
+                             unwatched_change)
 
 cdef enum:
     ATTEMPTS = 10                      # PEL entries that XAUTOCLAIM looks at for each that it may claim
@@ -227,7 +227,7 @@ cdef StreamId claim_idle(Ctx* x, Stream* s, Group* g, Consumer* c, StreamId star
 
 
 cdef int reply_autoclaim(Ctx* x, Stream* s, Group* g, StreamId start, int64_t count, const ClaimArgs* a) noexcept nogil:
-    """[ID to go on at, what was claimed, IDs of deleted entries]. The first is known last: the others are written apart."""
+    """[ID to go on at, what was claimed, IDs of deleted entries]. The first is known last."""
     cdef Consumer* c = claimant(x, g)
     cdef Out* out = x.out
     cdef GoneIds gone

@@ -1,20 +1,18 @@
 """Commands on consumer groups: XGROUP, XACK, XPENDING. Claiming is in stream_claims, delivering in stream_reads."""
 from libc.stdint cimport int64_t, uint64_t
-from ..base.mem cimport mem_alloc, mem_free
-from ..base.sds cimport Slice, slice_of
+from ..base.sds cimport Slice
 from ..exec.args cimport err, i64_or_reply, syntax_error, text_slice, word_is
 from ..exec.blocked cimport key_lost
 from ..exec.client cimport Ctx
 from ..exec.dispatch cimport Exec
 from ..exec.registry cimport bind
-from ..keyspace.db cimport db_add, db_read, key_touched
+from ..keyspace.db cimport db_add, db_read, db_write, key_touched
 from ..proto.errors cimport (E_BUSYGROUP, E_ENTRIES_READ, E_NOGROUP, E_NOGROUP_KEY, E_UNKNOWN_SUBCOMMAND_OR_ARITY,
                              E_XGROUP_KEY)
 from ..proto.reply cimport (Deferred, reply_array, reply_bulk, reply_bulk_i64, reply_errorf, reply_int, reply_later,
                             reply_length, reply_null, reply_null_array, reply_ok)
-from ..structs.rax cimport (RAX_FIRST, RAX_GE, RAX_LAST, Rax, RaxIter, rax_iter_done, rax_iter_init, rax_next, rax_seek,
-                            rax_size)
-from ..keyspace.db cimport db_write
+from ..structs.rax cimport (RAX_FIRST, RAX_GE, RAX_LAST, Rax, RaxIter, rax_iter_done, rax_iter_init, rax_next,
+                            rax_seek, rax_size)
 from ..types.stream cimport Stream, stream_boxed, stream_group, stream_group_add, stream_group_delete, stream_new
 from ..types.stream_group cimport (ID_BYTES, READ_UNKNOWN, Consumer, Group, Nack, StreamId, consumer_add,
                                    consumer_delete, consumer_find, consumer_pending, id_less, id_make, id_of_key,

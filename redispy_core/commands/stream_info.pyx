@@ -1,12 +1,11 @@
 """XINFO: what a stream, its groups and their consumers are."""
 from libc.stdint cimport int64_t, uint64_t
-from ..base.sds cimport Slice
 from ..exec.args cimport err, i64_or_reply, text_slice, word_is
 from ..exec.client cimport Ctx
 from ..exec.registry cimport bind
 from ..keyspace.db cimport db_read
 from ..proto.errors cimport E_NO_SUCH_KEY, E_NOGROUP, E_UNKNOWN_SUBCOMMAND_OR_ARITY
-from ..proto.reply cimport (Out, reply_array, reply_bulk, reply_bulk_text, reply_errorf, reply_int, reply_map, reply_null)
+from ..proto.reply cimport Out, reply_array, reply_bulk, reply_bulk_text, reply_errorf, reply_int, reply_map, reply_null
 from ..structs.rax cimport (RAX_FIRST, Rax, RaxIter, rax_iter_done, rax_iter_init, rax_next, rax_nodes, rax_seek,
                             rax_size)
 from ..types.stream cimport (LAG_UNKNOWN, Stream, StreamIter, stream_group, stream_iter, stream_iter_done, stream_lag,

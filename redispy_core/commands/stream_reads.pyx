@@ -7,21 +7,21 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 from ..base.mem cimport mem_alloc, mem_free
 from ..base.num cimport add_overflows
-from ..base.rp cimport likely, unlikely
+from ..base.rp cimport unlikely
 from ..base.sds cimport Slice, slice_of
 from ..exec.args cimport err, err_a, i64_or_err, i64_or_reply, syntax_error, text_slice, word_is
 from ..exec.blocked cimport WAKE_ON_LOSS, block_on_keys, can_block
 from ..exec.client cimport Ctx
 from ..exec.registry cimport bind
 from ..keyspace.db cimport db_read
-from ..proto.errors cimport (E_NOGROUP_READ, E_TIMEOUT_INT, E_TIMEOUT_NEGATIVE, E_TIMEOUT_RANGE, E_XREAD_NEW, E_XREAD_OPTION,
-                             E_XREAD_UNBALANCED, E_XREADGROUP_ID, E_XREADGROUP_NO_GROUP, E_XREADGROUP_UNBALANCED)
-from ..proto.reply cimport (Deferred, reply_array, reply_bulk, reply_errorf, reply_later, reply_length,
-                            reply_null_array)
+from ..proto.errors cimport (E_NOGROUP_READ, E_TIMEOUT_INT, E_TIMEOUT_NEGATIVE, E_TIMEOUT_RANGE, E_XREAD_NEW,
+                             E_XREAD_OPTION, E_XREAD_UNBALANCED, E_XREADGROUP_ID, E_XREADGROUP_NO_GROUP,
+                             E_XREADGROUP_UNBALANCED)
+from ..proto.reply cimport Deferred, reply_array, reply_bulk, reply_errorf, reply_later, reply_length, reply_null_array
 from ..structs.rax cimport RAX_GE, RaxIter, rax_iter_done, rax_iter_init, rax_next, rax_seek
-from ..types.object cimport OBJ_STREAM, Robj
+from ..types.object cimport OBJ_STREAM
 from ..types.stream cimport (Stream, StreamIter, stream_count_read, stream_group, stream_iter, stream_iter_done,
-                             stream_of, stream_step)
+                             stream_step)
 from ..types.stream_group cimport (ID_BYTES, Consumer, Group, Nack, StreamId, consumer_add, consumer_find, id_is_max,
                                    id_less, id_make, id_of_key, id_to_key, id_up, pel_deliver)
 from .stream_shared cimport ID_TEXT, id_or_reply, id_print, reply_entry, reply_id, stream_or_reply, unwatched_change
@@ -329,7 +329,7 @@ cdef int xread_command(Ctx* x) noexcept nogil:
 
 
 cdef int xreadgroup_command(Ctx* x) noexcept nogil:
-    """XREADGROUP GROUP group consumer [COUNT n] [BLOCK ms] [NOACK] STREAMS key [...] id|> [...]. O(log S + N) a stream."""
+    """XREADGROUP GROUP group consumer [COUNT n] [BLOCK ms] [NOACK] STREAMS key [...] id|> [...]. As XREAD."""
     return read_generic(x, True)
 
 

@@ -149,7 +149,8 @@ cdef void reply_entry(Out* o, StreamIter* it) noexcept nogil:
         reply_bulk(o, value.ptr, value.len)
 
 
-cdef int64_t reply_range(Ctx* x, const Stream* s, StreamId start, StreamId end, bint reverse, int64_t count) noexcept nogil:
+cdef int64_t reply_range(Ctx* x, const Stream* s, StreamId start, StreamId end, bint reverse,
+                         int64_t count) noexcept nogil:
     cdef Deferred later = reply_later(x.out)
     cdef int64_t n = 0
     cdef StreamIter it

@@ -7,14 +7,13 @@ from ..base.sds cimport Slice, slice_of
 from ..exec.args cimport err, i64_or_reply, syntax_error, word_is, wrong_arity
 from ..exec.client cimport Ctx
 from ..exec.registry cimport bind
-from ..keyspace.db cimport db_add, db_read, db_write, key_changed, key_event
+from ..keyspace.db cimport db_add, db_read, key_changed, key_event
 from ..keyspace.events cimport EV_STREAM
-from ..proto.errors cimport (E_NO_SUCH_KEY, E_NUMIDS_MATCH, E_NUMIDS_POSITIVE, E_OOM_ALLOC, E_STREAM_ID, E_TRIM_BOTH,
-                             E_TRIM_LIMIT, E_TRIM_LIMIT_ALONE, E_TRIM_LIMIT_EXACT, E_TRIM_MAXLEN, E_XADD_EXHAUSTED,
-                             E_XADD_SMALLER, E_XADD_TOO_LARGE, E_XADD_ZERO, E_XSETID_ADDED, E_XSETID_DELETED,
-                             E_XSETID_GIVEN_DELETED, E_XSETID_LENGTH, E_XSETID_TOP)
+from ..proto.errors cimport (E_NO_SUCH_KEY, E_NUMIDS_MATCH, E_NUMIDS_POSITIVE, E_OOM_ALLOC, E_TRIM_BOTH, E_TRIM_LIMIT,
+                             E_TRIM_LIMIT_ALONE, E_TRIM_LIMIT_EXACT, E_TRIM_MAXLEN, E_XADD_EXHAUSTED, E_XADD_SMALLER,
+                             E_XADD_TOO_LARGE, E_XADD_ZERO, E_XSETID_ADDED, E_XSETID_DELETED, E_XSETID_GIVEN_DELETED,
+                             E_XSETID_LENGTH, E_XSETID_TOP)
 from ..proto.reply cimport reply_array, reply_int, reply_null, reply_null_array, reply_ok
-from ..types.object cimport Robj
 from ..types.stream cimport (APPEND_TOO_LARGE, APPENDED, AppendResult, REF_ACKED, REF_DELETE, REF_KEEP, RefPolicy,
                              Stream, Trim, TRIM_MAXLEN, TRIM_MINID, TRIM_NONE, stream_append, stream_boxed,
                              stream_delete, stream_free, stream_group, stream_last, stream_new, stream_next_id,
@@ -164,8 +163,8 @@ cdef bint append_or_reply(Ctx* x, Stream* s, AddArgs* a) noexcept nogil:
 
 
 cdef int xadd_command(Ctx* x) noexcept nogil:
-    """XADD key [NOMKSTREAM] [KEEPREF|DELREF|ACKED] [MAXLEN|MINID [=|~] threshold [LIMIT n]] *|id field value [...]. O(1)
-    and what is trimmed."""
+    """XADD key [NOMKSTREAM] [KEEPREF|DELREF|ACKED] [MAXLEN|MINID [=|~] threshold [LIMIT n]] *|id field value [...].
+    O(1) and what is trimmed."""
     cdef AddArgs a
     cdef Stream* s
     cdef bint missing
@@ -230,7 +229,8 @@ cdef int range_generic(Ctx* x, bint reverse) noexcept nogil:
     cdef bint counted = False
     cdef Stream* s
     cdef int i
-    if not start_or_reply(x, x.argv[3 if reverse else 2], &start) or not end_or_reply(x, x.argv[2 if reverse else 3], &end):
+    cdef int first = 3 if reverse else 2
+    if not start_or_reply(x, x.argv[first], &start) or not end_or_reply(x, x.argv[5 - first], &end):
         return 0
     for i in range(4, x.argc, 2):
         if i + 1 == x.argc or not word_is(x.argv[i], b"count"):

@@ -10,27 +10,25 @@ lp-count is the number of elements of its entry before it: the way back. Deletin
 node goes. The last node is also reached directly (tail), so that appending and reading what is new need no search. It
 grows by halves and gives its spare room back when a node is begun behind it.
 
-Invariants: live and deleted match the flags; no node without a live entry; length is the sum of live; IDs ascend;
-tail and tail_id are the tree's last node.
+Invariants: live and deleted match the flags; length is the sum of live; IDs ascend; tail and tail_id are the tree's
+last node. No node is left without a live entry, but a real server's trimming can leave one: it may be loaded.
 """
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memset
-from ..base.env cimport Env, Knobs, env_init
-from ..base.mem cimport Mem, MemFace, mem_alloc, mem_free, mem_good_size, mem_realloc, mem_try_alloc, mem_usable
+from ..base.env cimport Knobs
+from ..base.mem cimport Mem, mem_alloc, mem_free, mem_realloc, mem_try_alloc, mem_usable
 from ..base.rp cimport likely, rp_load16le, unlikely
 from ..base.sds cimport Slice, slice_of
-from ..structs.listpack cimport (LP_COUNT_UNKNOWN, LP_EMPTY_BYTES, LP_END, LP_HEADER, LP_NUM_BUF, LP_SAFE_BYTES, LpEnc,
-                                 lp_bytes, lp_compare, lp_dup, lp_encode_i64, lp_encode_text, lp_encode_write, lp_end,
-                                 lp_entry_size, lp_fit, lp_free, lp_from_bytes, lp_get_text, lp_int, lp_is_int, lp_last,
-                                 lp_new, lp_prev, lp_replace_i64, lp_set_header, lp_validate_integrity)
-from ..structs.rax cimport (RAX_FIRST, RAX_LAST, RAX_LE, RAX_LT, Rax, RaxIter, rax_bytes, rax_find, rax_free,
-                            rax_insert, rax_iter_done, rax_iter_init, rax_new, rax_next, rax_prev, rax_remove, rax_seek,
-                            rax_size)
+from ..structs.listpack cimport (LP_COUNT_UNKNOWN, LP_EMPTY_BYTES, LP_END, LP_HEADER, LP_SAFE_BYTES, LpEnc, lp_bytes,
+                                 lp_compare, lp_dup, lp_encode_i64, lp_encode_text, lp_encode_write, lp_end,
+                                 lp_entry_size, lp_fit, lp_free, lp_get_text, lp_int, lp_is_int, lp_last, lp_prev,
+                                 lp_replace_i64, lp_set_header, lp_validate_integrity)
+from ..structs.rax cimport (RAX_FIRST, RAX_LAST, RAX_LE, RAX_LT, RaxIter, rax_bytes, rax_find, rax_free, rax_insert,
+                            rax_iter_done, rax_iter_init, rax_new, rax_next, rax_prev, rax_remove, rax_seek, rax_size)
 from .object cimport ENC_STREAM, NO_EXPIRE, OBJ_STREAM, Robj, TypeOps, robj_boxed, robj_ptr, robj_register
-from .stream_group cimport (ID_BYTES, READ_UNKNOWN, Consumer, Group, Nack, StreamId, consumer_add,
-                            consumer_find, group_dup, group_effort, group_free, group_memory, group_new, id_compare,
-                            id_equal, id_is_max, id_is_zero, id_less, id_make, id_of_key, id_to_key, id_up,
-                            pel_deliver, pel_find, pel_remove)
+from .stream_group cimport (ID_BYTES, READ_UNKNOWN, Group, StreamId, group_dup, group_effort, group_free, group_memory,
+                            group_new, id_compare, id_equal, id_is_zero, id_less, id_make, id_of_key, id_to_key, id_up,
+                            pel_find, pel_remove)
 
 cdef enum:
     DELETED = 1                    # flags of an entry
@@ -347,7 +345,8 @@ cdef size_t entry_bound(const Slice* pairs, int64_t fields, bint same) noexcept 
     return total
 
 
-cdef uint8_t* with_room(Mem* m, uint8_t* lp, const Slice* pairs, int64_t fields, bint same, size_t bytes) noexcept nogil:
+cdef uint8_t* with_room(Mem* m, uint8_t* lp, const Slice* pairs, int64_t fields, bint same,
+                        size_t bytes) noexcept nogil:
     """lp with room for the entry, whose texts have that many bytes. Half as much again if it has to move."""
     cdef size_t used = lp_bytes(lp), room = mem_usable(lp), need
     if used + bytes + ENTRY_BYTES + 2 * TEXT_OVERHEAD * <size_t>fields <= room:
@@ -394,7 +393,8 @@ cdef AppendResult append_room(Mem* m, const Slice* pairs, int64_t fields, size_t
     return APPENDED if probe != NULL else APPEND_NO_MEMORY
 
 
-cdef void write_entry(uint8_t* lp, const Node* n, StreamId id, const Slice* pairs, int64_t fields, bint same) noexcept nogil:
+cdef void write_entry(uint8_t* lp, const Node* n, StreamId id, const Slice* pairs, int64_t fields,
+                      bint same) noexcept nogil:
     """Writes the entry at the end of lp, which has room, and the header."""
     cdef int64_t i, elements = fields + 3 if same else 2 * fields + 4
     cdef uint8_t* p = write_int(lp_end(lp), SAME if same else 0)
@@ -410,7 +410,8 @@ cdef void write_entry(uint8_t* lp, const Node* n, StreamId id, const Slice* pair
     lp_set_header(lp, p - lp + 1, i + elements + 1 if i != LP_COUNT_UNKNOWN else LP_COUNT_UNKNOWN)
 
 
-cdef AppendResult stream_append(Mem* m, const Knobs* k, Stream* s, StreamId id, const Slice* pairs, int64_t fields) noexcept nogil:
+cdef AppendResult stream_append(Mem* m, const Knobs* k, Stream* s, StreamId id, const Slice* pairs,
+                                int64_t fields) noexcept nogil:
     cdef size_t bytes
     cdef uint8_t* p
     cdef uint8_t* lp
@@ -451,7 +452,8 @@ cdef void open_node(StreamIter* it, StreamId id, uint8_t* lp) noexcept nogil:
     it.inside = False
 
 
-cdef void stream_iter(StreamIter* it, Mem* m, const Stream* s, StreamId start, StreamId end, bint reverse) noexcept nogil:
+cdef void stream_iter(StreamIter* it, Mem* m, const Stream* s, StreamId start, StreamId end,
+                      bint reverse) noexcept nogil:
     cdef char[ID_BYTES] key
     cdef StreamId near = end if reverse else start
     it.m = m
@@ -848,7 +850,7 @@ cdef bint stream_node_valid(const void* blob, size_t n, bint deep) noexcept nogi
             deleted += 1
         else:
             live += 1
-    return live == master[0] and deleted == master[1] and live > 0
+    return live == master[0] and deleted == master[1]
 
 
 # ---------------------------------------------------------------- as a value

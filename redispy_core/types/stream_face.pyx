@@ -1,18 +1,17 @@
 """A stream for tests (types/stream with its groups): values go in as bytes, come out as bytes; IDs are (ms, seq)."""
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from ..base.env cimport Env, env_init
-from ..base.mem cimport Mem, MemFace, mem_alloc, mem_free
+from ..base.mem cimport MemFace, mem_alloc, mem_free
 from ..base.sds cimport Slice, slice_of
-from ..structs.listpack cimport lp_bytes, lp_from_bytes, lp_get_text
+from ..structs.listpack cimport lp_bytes
 from ..structs.rax cimport RAX_FIRST, RaxIter, rax_iter_done, rax_iter_init, rax_next, rax_seek, rax_size
-from .object cimport NO_EXPIRE, Robj, robj_effort, robj_free, robj_length, robj_memory
+from .object cimport Robj, robj_effort, robj_free, robj_length, robj_memory
 from .stream cimport (APPENDED, LAG_UNKNOWN, Stream, StreamIter, Trim, TrimBy, RefPolicy, stream_append, stream_boxed,
-                      stream_count_read, stream_delete, stream_dup, stream_field, stream_find_first, stream_free,
-                      stream_group, stream_group_add, stream_group_delete, stream_has, stream_iter, stream_iter_done,
-                      stream_lag, stream_last, stream_load_node, stream_new, stream_next_id, stream_node_valid,
-                      stream_of, stream_step, stream_trim)
+                      stream_count_read, stream_delete, stream_dup, stream_field, stream_group, stream_group_add,
+                      stream_group_delete, stream_has, stream_iter, stream_iter_done, stream_lag, stream_last,
+                      stream_new, stream_next_id, stream_node_valid, stream_step, stream_trim)
 from .stream_group cimport (Consumer, Group, Nack, StreamId, check_group, consumer_add, consumer_delete, consumer_find,
-                            id_less, id_make, id_of_key, pel_deliver, pel_find, pel_move, pel_remove)
+                            id_make, id_of_key, pel_deliver, pel_find, pel_move, pel_remove)
 
 MAX = 2 ** 64 - 1
 

@@ -1,4 +1,4 @@
-"""Consumer groups of a stream (contract: stream_group.pxd). Room types: used by types/stream and the commands on groups.
+"""Consumer groups of a stream (contract: stream_group.pxd). Room types: used by types/stream and commands on groups.
 
     Group --- pel:        ID (16 bytes, big-endian) -> Nack --> Consumer
           +-- consumers:  name -> Consumer --- pel: ID -> the same Nack
@@ -11,9 +11,8 @@ Invariants: the consumers' PELs are disjoint and together the group's; every Nac
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 from ..base.mem cimport Mem, mem_alloc, mem_free, mem_good_size, mem_usable
-from ..base.rp cimport rp_assert
 from ..base.sds cimport Slice, slice_of
-from ..structs.rax cimport (RAX_FIRST, Rax, RaxIter, rax_add, rax_bytes, rax_find, rax_free, rax_insert, rax_iter_done,
+from ..structs.rax cimport (RAX_FIRST, RaxIter, rax_add, rax_bytes, rax_find, rax_free, rax_insert, rax_iter_done,
                             rax_iter_init, rax_new, rax_next, rax_nodes, rax_remove, rax_seek, rax_size)
 
 
