@@ -2,6 +2,7 @@
 import pytest
 from support.resp import Error, Map, encode
 
+INVALID_ID = "ERR Invalid stream ID specified as stream command argument"
 NOGROUP_READ = "NOGROUP No such key 'x' or consumer group 'g' in XREADGROUP with GROUP option"
 
 
@@ -37,7 +38,8 @@ def read(engine, consumer, id=">", *options, group="g", key="x"):
 
 def pending(engine, *more, group="g"):
     """[(id number, consumer, idle, deliveries)]"""
-    return [(int(id.split(b"-")[0]), c, idle, n) for id, c, idle, n in engine.call("XPENDING", "x", group, "-", "+", 100, *more)]
+    rows = engine.call("XPENDING", "x", group, "-", "+", 100, *more)
+    return [(int(id.split(b"-")[0]), consumer, idle, n) for id, consumer, idle, n in rows]
 
 
 def groups(engine, key="x"):
@@ -66,8 +68,8 @@ def group(engine):
 # ---------------------------------------------------------------- XGROUP
 
 def test_creating(engine):
-    missing = Error("ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM "
-                    "option to create an empty stream automatically.")
+    missing = Error("ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the "
+                    "MKSTREAM option to create an empty stream automatically.")
     assert engine.ask("XGROUP", "CREATE", "x", "g", "$") == missing and engine.call("EXISTS", "x") == 0
     assert engine.call("XGROUP", "CREATE", "x", "g", "$", "MKSTREAM") == b"OK"
     assert engine.ask("XGROUP", "CREATE", "x", "g", "$") == Error("BUSYGROUP Consumer Group name already exists")
@@ -83,10 +85,11 @@ def test_creating(engine):
 
 
 def test_refused_groups(engine, group):
-    for argv, text in ((("CREATE", "x", "h", "-"), "ERR Invalid stream ID specified as stream command argument"),
-                       (("create", "x", "h", "$", "FOO"), "ERR unknown subcommand or wrong number of arguments for 'create'. Try "
-                                                          "XGROUP HELP."),
-                       (("CREATE", "x", "h", "$", "ENTRIESREAD", -2), "ERR value for ENTRIESREAD must be positive or -1"),
+    for argv, text in ((("CREATE", "x", "h", "-"), INVALID_ID),
+                       (("create", "x", "h", "$", "FOO"),
+                        "ERR unknown subcommand or wrong number of arguments for 'create'. Try XGROUP HELP."),
+                       (("CREATE", "x", "h", "$", "ENTRIESREAD", -2),
+                        "ERR value for ENTRIESREAD must be positive or -1"),
                        (("SETID", "x", "nog", "$"), "NOGROUP No such consumer group 'nog' for key name 'x'"),
                        (("DELCONSUMER", "x", "nog", "c"), "NOGROUP No such consumer group 'nog' for key name 'x'")):
         assert engine.ask("XGROUP", *argv) == Error(text)
@@ -96,7 +99,8 @@ def test_setid_delivers_again(engine, group):
     assert read(engine, "a") == [entry(i) for i in range(1, 6)]
     engine.call("XGROUP", "SETID", "x", "g", "3-0")
     assert read(engine, "b") == [entry(4), entry(5)]
-    assert [(id, c, n) for id, c, _, n in pending(engine)] == [(1, b"a", 1), (2, b"a", 1), (3, b"a", 1), (4, b"b", 1), (5, b"b", 1)]
+    assert [(id, c, n) for id, c, _, n in pending(engine)] == [(1, b"a", 1), (2, b"a", 1), (3, b"a", 1), (4, b"b", 1),
+                                                               (5, b"b", 1)]
     engine.call("XGROUP", "SETID", "x", "g", "-")
     assert len(read(engine, "a")) == 5
     engine.call("XGROUP", "SETID", "x", "g", "+")
@@ -150,10 +154,13 @@ def test_several_streams(engine, group):
 
 
 @pytest.mark.parametrize("argv, text", [
-    (("STREAMS", "x", ">"), NOGROUP_READ), (("STREAMS", "x", "abc"), NOGROUP_READ), (("COUNT", 1, "x", ">"), "ERR syntax error"),
-    (("STREAMS", "y", "$"), "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this "
-     "consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set."),
-    (("STREAMS", "x", "y", ">"), "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.")])
+    (("STREAMS", "x", ">"), NOGROUP_READ), (("STREAMS", "x", "abc"), NOGROUP_READ),
+    (("COUNT", 1, "x", ">"), "ERR syntax error"),
+    (("STREAMS", "y", "$"),
+     "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by "
+     "specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set."),
+    (("STREAMS", "x", "y", ">"),
+     "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.")])
 def test_refused_reads(engine, argv, text):
     engine.call("XGROUP", "CREATE", "y", "g", 0, "MKSTREAM")
     assert engine.ask("XREADGROUP", "GROUP", "g", "c", *argv) == Error(text)
@@ -195,7 +202,7 @@ def test_acknowledging(engine, group):
     read(engine, "a")
     assert engine.call("XACK", "x", "g", "1-0", "1-0", "9-0", "3-0") == 2
     assert [id for id, *_ in pending(engine)] == [2, 4, 5]
-    assert engine.ask("XACK", "x", "g", "2-0", "x") == Error("ERR Invalid stream ID specified as stream command argument")
+    assert engine.ask("XACK", "x", "g", "2-0", "x") == Error(INVALID_ID)
     assert [id for id, *_ in pending(engine)] == [2, 4, 5]
     assert engine.call("XACK", "x", "nog", "2-0") == 0 and engine.call("XACK", "missing", "g", "x") == 0
 
@@ -250,7 +257,8 @@ def test_claiming_what_is_deleted(engine, group):
 
 
 @pytest.mark.parametrize("argv, text", [
-    (("b", "x", "1-0"), "ERR Invalid min-idle-time argument for XCLAIM"), (("b", 0, "1-0", "FOO"), "ERR Unrecognized XCLAIM option 'FOO'"),
+    (("b", "x", "1-0"), "ERR Invalid min-idle-time argument for XCLAIM"),
+    (("b", 0, "1-0", "FOO"), "ERR Unrecognized XCLAIM option 'FOO'"),
     (("b", 0, "1-0", "IDLE"), "ERR Unrecognized XCLAIM option 'IDLE'"),
     (("b", 0, "1-0", "IDLE", "x"), "ERR Invalid IDLE option argument for XCLAIM")])
 def test_refused_claims(engine, group, argv, text):
@@ -312,5 +320,6 @@ def test_xinfo_full(engine, group):
     now = engine.now_ms
     assert g[b"pel-count"] == 3 and g[b"pending"] == [[b"1-0", b"a", now, 1], [b"2-0", b"a", now, 1]]
     assert [as_dict(c) for c in g[b"consumers"]] == [
-        {b"name": b"a", b"seen-time": now, b"active-time": now, b"pel-count": 2, b"pending": [[b"1-0", now, 1], [b"2-0", now, 1]]},
+        {b"name": b"a", b"seen-time": now, b"active-time": now, b"pel-count": 2,
+         b"pending": [[b"1-0", now, 1], [b"2-0", now, 1]]},
         {b"name": b"b", b"seen-time": now, b"active-time": now, b"pel-count": 1, b"pending": [[b"3-0", now, 1]]}]

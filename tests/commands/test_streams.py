@@ -3,6 +3,7 @@ import pytest
 from support.resp import NULL, NULL_ARRAY, NULL_BULK, Error, Map, encode
 
 INVALID_ID = "ERR Invalid stream ID specified as stream command argument"
+EXHAUSTED = "ERR The stream has exhausted the last possible ID, unable to add more items"
 SMALLER = "ERR The ID specified in XADD is equal or smaller than the target stream top item"
 TOP = 2 ** 64 - 1
 
@@ -75,8 +76,9 @@ def test_given_ids(engine, last, given, got):
 
 
 @pytest.mark.parametrize("given, text", [
-    ("5-5", SMALLER), ("5-4", SMALLER), ("4-*", SMALLER), ("5", SMALLER), ("abc", INVALID_ID), ("5-", INVALID_ID), ("-5", INVALID_ID),
-    ("5-1-1", INVALID_ID), ("", INVALID_ID), ("5-x*", INVALID_ID), (f"{TOP + 1}-0", INVALID_ID), (f"9-{TOP + 1}", INVALID_ID),
+    ("5-5", SMALLER), ("5-4", SMALLER), ("4-*", SMALLER), ("5", SMALLER), ("abc", INVALID_ID), ("5-", INVALID_ID),
+    ("-5", INVALID_ID), ("5-1-1", INVALID_ID), ("", INVALID_ID), ("5-x*", INVALID_ID), (f"{TOP + 1}-0", INVALID_ID),
+    (f"9-{TOP + 1}", INVALID_ID),
     ("+", INVALID_ID), ("0" * 127 + "9", INVALID_ID), ("0-0", "ERR The ID specified in XADD must be greater than 0-0")])
 def test_refused_ids(engine, given, text):
     engine.call("XADD", "x", "5-5", "f", "v")
@@ -91,12 +93,12 @@ def test_ids_run_out(engine):
     assert engine.ask("XADD", "x", "1-*", "f", "v") == Error(SMALLER)
     engine.call("XADD", "x", f"{TOP}-{TOP}", "f", "v")
     for id in ("*", f"{TOP}-*", "1-1"):
-        assert engine.ask("XADD", "x", id, "f", "v") == Error("ERR The stream has exhausted the last possible ID, unable to "
-                                                             "add more items")
+        assert engine.ask("XADD", "x", id, "f", "v") == Error(EXHAUSTED)
 
 
 def test_fields_of_all_sorts(engine):
-    fields = [b"a", b"1", b"", b"", b"a", b"-5", b"long" * 2000, b"007", b"7", b"9223372036854775807", b"n", b"x" * 5000]
+    fields = [b"a", b"1", b"", b"", b"a", b"-5", b"long" * 2000, b"007", b"7", b"9223372036854775807", b"n",
+              b"x" * 5000]
     engine.call("XADD", "x", "1-1", *fields)
     engine.call("XADD", "x", "1-2", *fields)
     engine.call("XADD", "x", "1-3", *fields[:2])
@@ -152,7 +154,8 @@ def test_arity_and_type(engine):
     for argv in (("x", "1-1", "f"), ("x", "1-1", "f", "v", "g"), ("x", "MAXLEN", 5, "1-1", "f")):
         assert engine.ask("XADD", *argv) == arity
     for argv in (("XADD", "s", "1-1", "f", "v"), ("XLEN", "s"), ("XRANGE", "s", "-", "+"), ("XDEL", "s", "1-1"),
-                 ("XTRIM", "s", "MAXLEN", 1), ("XREAD", "STREAMS", "s", 0), ("XSETID", "s", "1-1"), ("XINFO", "STREAM", "s"),
+                 ("XTRIM", "s", "MAXLEN", 1), ("XREAD", "STREAMS", "s", 0), ("XSETID", "s", "1-1"),
+                 ("XINFO", "STREAM", "s"),
                  ("XDELEX", "s", "IDS", 1, "1-1"), ("XACK", "s", "g", "1-1"), ("XGROUP", "CREATE", "s", "g", 0)):
         assert engine.ask(*argv) == Error("WRONGTYPE Operation against a key holding the wrong kind of value")
 
@@ -160,7 +163,8 @@ def test_arity_and_type(engine):
 # ---------------------------------------------------------------- ranges
 
 @pytest.mark.parametrize("start, end, found", [
-    ("-", "+", [1, 2, 3, 4]), (2, 3, [2, 3]), ("(2", "+", [3, 4]), ("(2-0", "+", [3, 4]), ("-", "(3-0", [1, 2]), (9, "+", []),
+    ("-", "+", [1, 2, 3, 4]), (2, 3, [2, 3]), ("(2", "+", [3, 4]), ("(2-0", "+", [3, 4]), ("-", "(3-0", [1, 2]),
+    (9, "+", []),
     ("+", "-", []), (3, 2, []), ("2-0", "2", [2]), ("-", 0, [])])
 def test_ranges(engine, start, end, found):
     engine.set("stream_node_max_entries", 2)
@@ -178,8 +182,10 @@ def test_counts_of_ranges(engine):
 
 
 def test_refused_ranges(engine):
-    for argv, text in ((("(-", "+"), INVALID_ID), (("-", "x"), INVALID_ID), ((f"({TOP}-{TOP}", "+"), "ERR invalid start ID for the interval"),
-                       (("-", "(0-0"), "ERR invalid end ID for the interval"), (("-", "+", "COUNT"), "ERR syntax error"),
+    for argv, text in ((("(-", "+"), INVALID_ID), (("-", "x"), INVALID_ID),
+                       ((f"({TOP}-{TOP}", "+"), "ERR invalid start ID for the interval"),
+                       (("-", "(0-0"), "ERR invalid end ID for the interval"),
+                       (("-", "+", "COUNT"), "ERR syntax error"),
                        (("-", "+", "LIMIT", 1), "ERR syntax error")):
         assert engine.ask("XRANGE", "x", *argv) == Error(text)
 
@@ -229,17 +235,20 @@ def test_xsetid(engine):
     engine.call("XDEL", "x", "2-0")
     assert engine.call("XSETID", "x", "9-9", "ENTRIESADDED", 20, "MAXDELETEDID", "5-0") == b"OK"
     state = info(engine)
-    assert (state[b"last-generated-id"], state[b"entries-added"], state[b"max-deleted-entry-id"]) == (b"9-9", 20, b"5-0")
+    assert state[b"last-generated-id"] == b"9-9" and state[b"max-deleted-entry-id"] == b"5-0"
+    assert state[b"entries-added"] == 20
     for argv, text in ((("4-0",), "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id"),
-                       (("9-9", "MAXDELETEDID", "10-0"), "ERR The ID specified in XSETID is smaller than the provided "
-                                                         "max_deleted_entry_id"),
-                       (("9-9", "ENTRIESADDED", 1), "ERR The entries_added specified in XSETID is smaller than the target "
-                                                    "stream length"),
-                       (("9-9", "ENTRIESADDED", -1), "ERR entries_added must be positive"), (("9-9", "FOO"), "ERR syntax error")):
+                       (("9-9", "MAXDELETEDID", "10-0"),
+                        "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id"),
+                       (("9-9", "ENTRIESADDED", 1),
+                        "ERR The entries_added specified in XSETID is smaller than the target stream length"),
+                       (("9-9", "ENTRIESADDED", -1), "ERR entries_added must be positive"),
+                       (("9-9", "FOO"), "ERR syntax error")):
         assert engine.ask("XSETID", "x", *argv) == Error(text)
     assert engine.ask("XSETID", "missing", "1-1") == Error("ERR no such key")
     engine.call("XADD", "y", "5-0", "f", "v")
-    assert engine.ask("XSETID", "y", "4-0") == Error("ERR The ID specified in XSETID is smaller than the target stream top item")
+    assert engine.ask("XSETID", "y", "4-0") == Error(
+        "ERR The ID specified in XSETID is smaller than the target stream top item")
 
 
 # ---------------------------------------------------------------- XREAD
@@ -249,7 +258,8 @@ def test_xread_of_several_streams(engine):
     fill(engine, 2, "y")
     assert engine.call("XREAD", "COUNT", 2, "STREAMS", "x", "missing", "y", 0, 0, "1-0") == read_reply(
         engine, (b"x", [entry(1), entry(2)]), (b"y", [entry(2)]))
-    assert engine.call("XREAD", "STREAMS", "x", "y", "+", "+") == read_reply(engine, (b"x", [entry(3)]), (b"y", [entry(2)]))
+    assert engine.call("XREAD", "STREAMS", "x", "y", "+", "+") == read_reply(
+        engine, (b"x", [entry(3)]), (b"y", [entry(2)]))
     for id in ("$", "3-0", f"{TOP}-{TOP}"):
         assert engine.ask("XREAD", "STREAMS", "x", id) == nothing(engine)
     engine.call("XDEL", "x", "3-0")
@@ -257,8 +267,10 @@ def test_xread_of_several_streams(engine):
 
 
 @pytest.mark.parametrize("argv, text", [
-    (("STREAMS", "x", "y", 0), "ERR Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be specified."),
-    (("COUNT", 5, "x", 0), "ERR syntax error"), (("COUNT", "x", "STREAMS", "x", 0), "ERR value is not an integer or out of range"),
+    (("STREAMS", "x", "y", 0),
+     "ERR Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be specified."),
+    (("COUNT", 5, "x", 0), "ERR syntax error"),
+    (("COUNT", "x", "STREAMS", "x", 0), "ERR value is not an integer or out of range"),
     (("BLOCK", -1, "STREAMS", "x", 0), "ERR timeout is negative"),
     (("BLOCK", "x", "STREAMS", "x", 0), "ERR timeout is not an integer or out of range"),
     (("BLOCK", 2 ** 63 - 1, "STREAMS", "x", 0), "ERR timeout is out of range"), (("STREAMS", "x", "-"), INVALID_ID),
@@ -325,3 +337,31 @@ def test_xinfo_stream(engine):
     assert engine.ask("XINFO", "STREAM", "x", "FULL", "COUNT") == Error(
         "ERR unknown subcommand or wrong number of arguments for 'STREAM'. Try XINFO HELP.")
     assert engine.ask("XINFO", "STREAM", "missing") == Error("ERR no such key")
+
+
+# ---------------------------------------------------------------- what a change tells
+
+CHANGES = [   # command -> dirty, whether WATCH breaks; after five entries and a group that has read three of them
+    (("XADD", "x", "9-0", "f", "v"), 1, True), (("XADD", "x", "MAXLEN", 1, "9-0", "f", "v"), 1, True),
+    (("XTRIM", "x", "MAXLEN", 3), 2, True), (("XTRIM", "x", "MAXLEN", 9), 0, False),
+    (("XDEL", "x", "1-0", "2-0", "9-0"), 2, True), (("XDEL", "x", "9-0"), 0, False), (("XSETID", "x", "9-0"), 1, False),
+    (("XACK", "x", "g", "1-0", "2-0"), 2, False), (("XCLAIM", "x", "g", "c", 0, "1-0", "2-0"), 2, False),
+    (("XCLAIM", "x", "g", "d", 0, "9-0"), 1, False), (("XAUTOCLAIM", "x", "g", "d", 0, 0), 4, False),
+    (("XREADGROUP", "GROUP", "g", "c", "STREAMS", "x", ">"), 1, False),
+    (("XREADGROUP", "GROUP", "g", "d", "NOACK", "STREAMS", "x", ">"), 2, False),
+    (("XREADGROUP", "GROUP", "g", "c", "STREAMS", "x", 0), 0, False),
+    (("XGROUP", "CREATE", "x", "h", 0), 1, False), (("XGROUP", "DESTROY", "x", "g"), 1, False),
+    (("XGROUP", "SETID", "x", "g", 0), 1, False), (("XGROUP", "DELCONSUMER", "x", "g", "c"), 1, False),
+    (("XGROUP", "CREATECONSUMER", "x", "g", "c"), 0, False),
+    (("XDELEX", "x", "IDS", 2, "1-0", "9-0"), 1, True), (("XACKDEL", "x", "g", "IDS", 2, "1-0", "9-0"), 1, True),
+    (("XACKDEL", "x", "g", "ACKED", "IDS", 1, "4-0"), 0, False)]
+
+
+@pytest.mark.parametrize("argv, dirty, breaks", CHANGES, ids=[" ".join(map(str, row[0])) for row in CHANGES])
+def test_what_a_change_counts(engine, argv, dirty, breaks):
+    fill(engine, 5)
+    engine.call("XGROUP", "CREATE", "x", "g", 0)
+    engine.call("XREADGROUP", "GROUP", "g", "c", "COUNT", 3, "STREAMS", "x", ">")
+    before = engine.core.dirty
+    engine.call(*argv)
+    assert engine.core.dirty - before == dirty

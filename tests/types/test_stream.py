@@ -7,7 +7,7 @@ from redispy_core.types.stream_face import MAX, StreamFace, node_valid
 MAXLEN, MINID = 1, 2
 KEEP, DELREF, ACKED = 0, 1, 2
 
-# Three entries {f1 v1 f2 v2} 1000-1, the same fields 1001-0 (deleted), {other x} 1002-5: a node as real servers write it.
+# Entries {f1 v1 f2 v2} 1000-1, the same fields 1001-0 (deleted), {other x} 1002-5: a node as real servers write it.
 NODE = bytes.fromhex("4c0000001900" "0201" "0101" "0201" "82663103" "82663203" "0001"
                      "0201" "0001" "0001" "82763103" "82763203" "0501"
                      "0301" "0101" "dfff02" "82763303" "82763403" "0501"
@@ -70,7 +70,8 @@ def test_against_a_model(seed, max_entries, max_bytes):
         action = rng.random()
         if action < 0.55:
             ms, seq = s.state[0]
-            last = (ms + rng.randrange(1, 3), rng.randrange(4)) if rng.random() < 0.5 else (ms, seq + rng.randrange(1, 4))
+            later = (ms + rng.randrange(1, 3), rng.randrange(4))
+            last = later if rng.random() < 0.5 else (ms, seq + rng.randrange(1, 4))
             fields = random_fields(rng)
             assert s.add(last, fields)
             model.entries[last] = fields
@@ -155,7 +156,7 @@ def test_many_entries_in_a_node_make_its_counters_grow():
     assert len(s) == 4500
 
 
-@pytest.mark.parametrize("limit, left", [(0, [4, 5, 6, 7, 8, 9, 10]), (3, [4, 5, 6, 7, 8, 9, 10]), (2, list(range(1, 11)))])
+@pytest.mark.parametrize("limit, left", [(0, list(range(4, 11))), (3, list(range(4, 11))), (2, list(range(1, 11)))])
 def test_approximate_trimming_takes_whole_nodes(limit, left):
     s = filled(10)
     s.trim(MAXLEN, approx=True, maxlen=5, limit=limit)
