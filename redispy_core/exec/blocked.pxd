@@ -28,6 +28,7 @@ cdef void end_all(Exec* x, Err e) noexcept nogil           # every waiting clien
 cdef void forget_wait(Exec* x, Client* c) noexcept nogil   # before client_free: no reply
 
 # --- changes beyond single keys (those come by exec/listening)
+cdef void key_lost(Exec* x, int db, Slice key) noexcept nogil          # what the key's clients wait as is gone, the key is not (a group of a stream)
 cdef void databases_swapped(Exec* x, int a, int b) noexcept nogil      # O(keys waited for in both)
 
 # --- for the engine

@@ -448,6 +448,11 @@ cdef void flushed_while_waiting(Exec* x, int db) noexcept nogil:
             mark_database(x, i, True)
 
 
+cdef void key_lost(Exec* x, int db, Slice key) noexcept nogil:
+    if x.waiting != NULL:
+        key_changed_while_waiting(x, db, key)
+
+
 cdef void databases_swapped(Exec* x, int a, int b) noexcept nogil:
     if x.waiting != NULL:
         mark_database(x, a, False)

@@ -219,6 +219,48 @@ TEXTS = {
     "COMMANDLOG_TYPE": "ERR type should be one of the following: slow, large-request, large-reply",
     "COUNT_MINUS_ONE": "ERR count should be greater than or equal to -1",
     "NO_SAMPLES": "ERR No samples available for event '%s'",
+    # streams
+    "STREAM_ID": "ERR Invalid stream ID specified as stream command argument",
+    "STREAM_START": "ERR invalid start ID for the interval",
+    "STREAM_END": "ERR invalid end ID for the interval",
+    "XADD_ZERO": "ERR The ID specified in XADD must be greater than 0-0",
+    "XADD_SMALLER": "ERR The ID specified in XADD is equal or smaller than the target stream top item",
+    "XADD_EXHAUSTED": "ERR The stream has exhausted the last possible ID, unable to add more items",
+    "XADD_TOO_LARGE": "ERR Elements are too large to be stored",
+    "TRIM_MAXLEN": "ERR The MAXLEN argument must be >= 0.",
+    "TRIM_LIMIT": "ERR The LIMIT argument must be >= 0.",
+    "TRIM_BOTH": "ERR syntax error, MAXLEN and MINID options at the same time are not compatible",
+    "TRIM_LIMIT_ALONE": "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy",
+    "TRIM_LIMIT_EXACT": "ERR syntax error, LIMIT cannot be used without the special ~ option",
+    "XSETID_ADDED": "ERR entries_added must be positive",
+    "XSETID_GIVEN_DELETED": "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id",
+    "XSETID_DELETED": "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id",
+    "XSETID_TOP": "ERR The ID specified in XSETID is smaller than the target stream top item",
+    "XSETID_LENGTH": "ERR The entries_added specified in XSETID is smaller than the target stream length",
+    "XREAD_UNBALANCED": "ERR Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be "
+                        "specified.",
+    "XREADGROUP_UNBALANCED": "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be"
+                             " specified.",
+    "XREAD_NEW": "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> "
+                 "option.",
+    "XREADGROUP_ID": "ERR The %s ID is meaningless in the context of XREADGROUP: you want to read the history of "
+                     "this consumer by specifying a proper ID, or use the > ID to get new messages. The %s ID would"
+                     " just return an empty result set.",
+    "XREAD_OPTION": "ERR The %s option is only supported by XREADGROUP. You called XREAD instead.",
+    "XREADGROUP_NO_GROUP": "ERR Missing GROUP option for XREADGROUP",
+    "NOGROUP_READ": "NOGROUP No such key '%s' or consumer group '%s' in XREADGROUP with GROUP option",
+    "NOGROUP_KEY": "NOGROUP No such key '%s' or consumer group '%s'",
+    "NOGROUP": "NOGROUP No such consumer group '%s' for key name '%s'",
+    "BUSYGROUP": "BUSYGROUP Consumer Group name already exists",
+    "XGROUP_KEY": "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use "
+                  "the MKSTREAM option to create an empty stream automatically.",
+    "ENTRIES_READ": "ERR value for ENTRIESREAD must be positive or -1",
+    "XCLAIM_MIN_IDLE": "ERR Invalid min-idle-time argument for %s",
+    "XCLAIM_VALUE": "ERR Invalid %s option argument for XCLAIM",
+    "XCLAIM_OPTION": "ERR Unrecognized XCLAIM option '%s'",
+    "XAUTOCLAIM_COUNT": "ERR COUNT must be > 0",
+    "NUMIDS_POSITIVE": "ERR Number of IDs must be a positive integer",
+    "NUMIDS_MATCH": "ERR The `numids` parameter must match the number of arguments",
 }
 
 
