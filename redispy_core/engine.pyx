@@ -387,6 +387,11 @@ cdef class Engine:
         env_advance_us(&self.env, ms * 1000)
 
     @property
+    def dirty(self):
+        """Changes of keys since the last save."""
+        return self.ks.ev.dirty
+
+    @property
     def now_ms(self):
         """The wall clock of this turn in milliseconds."""
         return self.env.now_ms
