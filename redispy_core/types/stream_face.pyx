@@ -3,15 +3,17 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from ..base.env cimport Env, env_init
 from ..base.mem cimport MemFace, mem_alloc, mem_free
 from ..base.sds cimport Slice, slice_of
-from ..structs.listpack cimport lp_bytes
+from ..structs.listpack cimport lp_bytes, lp_from_bytes
 from ..structs.rax cimport RAX_FIRST, RaxIter, rax_iter_done, rax_iter_init, rax_next, rax_seek, rax_size
 from .object cimport Robj, robj_effort, robj_free, robj_length, robj_memory
-from .stream cimport (APPENDED, LAG_UNKNOWN, Stream, StreamIter, Trim, TrimBy, RefPolicy, stream_append, stream_boxed,
-                      stream_count_read, stream_delete, stream_dup, stream_field, stream_group, stream_group_add,
-                      stream_group_delete, stream_has, stream_iter, stream_iter_done, stream_lag, stream_last,
-                      stream_new, stream_next_id, stream_node_valid, stream_step, stream_trim)
+from .stream cimport (APPENDED, LAG_UNKNOWN, RefPolicy, Stream, StreamIter, Trim, TrimBy, stream_append, stream_boxed,
+                      stream_count_read, stream_delete, stream_dup, stream_field, stream_find_first, stream_group,
+                      stream_group_add, stream_group_delete, stream_has, stream_iter, stream_iter_done, stream_lag,
+                      stream_last, stream_load_node, stream_new, stream_next_id, stream_node_valid, stream_step,
+                      stream_trim)
 from .stream_group cimport (Consumer, Group, Nack, StreamId, check_group, consumer_add, consumer_delete, consumer_find,
-                            id_make, id_of_key, pel_deliver, pel_find, pel_move, pel_remove)
+                            group_is_whole, id_make, id_of_key, pel_adopt, pel_deliver, pel_find, pel_load, pel_move,
+                            pel_remove)
 
 MAX = 2 ** 64 - 1
 
@@ -171,6 +173,27 @@ cdef class StreamFace:
     def consumer_delete(self, bytes group, bytes consumer):
         cdef Group* g = self.group(group)
         return consumer_delete(&self.mem.mem, g, self.consumer(g, consumer))
+
+    def load_pending(self, bytes group, id, int64_t delivered_ms=0, uint64_t deliveries=1):
+        return pel_load(&self.mem.mem, self.group(group), id_from(id), delivered_ms, deliveries)
+
+    def adopt(self, bytes group, bytes consumer, id):
+        cdef Group* g = self.group(group)
+        return pel_adopt(&self.mem.mem, g, self.consumer(g, consumer), id_from(id))
+
+    def is_whole(self, bytes group):
+        return group_is_whole(&self.mem.mem, self.group(group))
+
+    def load_nodes(self, list nodes, state, uint64_t length):
+        """Takes nodes as nodes() gives them, and the counters."""
+        cdef bytes blob
+        for id, blob in nodes:
+            stream_load_node(&self.mem.mem, self.s, id_from(id), lp_from_bytes(&self.mem.mem, <char*>blob, len(blob)))
+        self.s.length = length
+        self.s.last_id = id_from(state[0])
+        self.s.max_deleted = id_from(state[2])
+        self.s.entries_added = state[3]
+        stream_find_first(&self.mem.mem, self.s)
 
     def pending(self, bytes group):
         """{id: consumer}"""

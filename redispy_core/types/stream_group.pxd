@@ -101,8 +101,13 @@ cdef Nack* pel_find(const Group* g, StreamId id) noexcept nogil                 
 cdef Nack* pel_deliver(Mem* m, Group* g, Consumer* c, StreamId id, int64_t now_ms) noexcept nogil
 #   O(1); pending for c from now on, delivered once, whoever had it before
 cdef Nack* pel_force(Mem* m, Group* g, Consumer* c, StreamId id, int64_t now_ms, uint64_t deliveries) noexcept nogil
-#   O(1); for XCLAIM FORCE and loading: id must not be pending
+#   O(1); for XCLAIM FORCE: id must not be pending
 cdef void pel_move(Mem* m, Group* g, StreamId id, Nack* n, Consumer* c) noexcept nogil # O(1); now pending for c; times and count stay
 cdef bint pel_remove(Mem* m, Group* g, StreamId id) noexcept nogil                     # O(1); False: was not pending
+
+# --- loading: first the group's PEL, then the consumers'
+cdef bint pel_load(Mem* m, Group* g, StreamId id, int64_t delivered_ms, uint64_t deliveries) noexcept nogil    # pending for nobody yet; False: is there already
+cdef bint pel_adopt(Mem* m, Group* g, Consumer* c, StreamId id) noexcept nogil         # False: not loaded, or another's
+cdef bint group_is_whole(Mem* m, const Group* g) noexcept nogil                        # O(consumers); has every pending entry its consumer?
 
 cdef check_group(Mem* m, const Group* g)                                               # tests: all invariants, O(n); AssertionError

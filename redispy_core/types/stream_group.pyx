@@ -195,6 +195,43 @@ cdef bint pel_remove(Mem* m, Group* g, StreamId id) noexcept nogil:
     return True
 
 
+# ---------------------------------------------------------------- loading
+
+cdef bint pel_load(Mem* m, Group* g, StreamId id, int64_t delivered_ms, uint64_t deliveries) noexcept nogil:
+    cdef char[ID_BYTES] key
+    cdef Nack* n = <Nack*>mem_alloc(m, sizeof(Nack))
+    id_to_key(key, id)
+    n.delivered_ms = delivered_ms
+    n.deliveries = deliveries
+    n.consumer = NULL
+    if rax_add(m, g.pel, key, ID_BYTES, n, NULL):
+        return True
+    mem_free(m, n)
+    return False
+
+
+cdef bint pel_adopt(Mem* m, Group* g, Consumer* c, StreamId id) noexcept nogil:
+    cdef char[ID_BYTES] key
+    cdef Nack* n = pel_find(g, id)
+    if n == NULL or n.consumer != NULL:
+        return False
+    id_to_key(key, id)
+    enter(m, g, c, key, n)
+    return True
+
+
+cdef bint group_is_whole(Mem* m, const Group* g) noexcept nogil:
+    cdef uint64_t owned = 0
+    cdef RaxIter it
+    rax_iter_init(&it, m, g.consumers)
+    rax_seek(&it, RAX_FIRST, NULL, 0)
+    while it.valid:
+        owned += consumer_pending(<Consumer*>it.value)
+        rax_next(&it)
+    rax_iter_done(&it)
+    return owned == rax_size(g.pel)
+
+
 # ---------------------------------------------------------------- for the tests' face of streams
 
 cdef check_group(Mem* m, const Group* g):

@@ -6,6 +6,7 @@ INVALID_ID = "ERR Invalid stream ID specified as stream command argument"
 EXHAUSTED = "ERR The stream has exhausted the last possible ID, unable to add more items"
 SMALLER = "ERR The ID specified in XADD is equal or smaller than the target stream top item"
 TOP = 2 ** 64 - 1
+STREAM_EVENTS = 2 | 1024            # Et
 
 
 def fill(engine, n, key="x", *fields):
@@ -341,27 +342,51 @@ def test_xinfo_stream(engine):
 
 # ---------------------------------------------------------------- what a change tells
 
-CHANGES = [   # command -> dirty, whether WATCH breaks; after five entries and a group that has read three of them
-    (("XADD", "x", "9-0", "f", "v"), 1, True), (("XADD", "x", "MAXLEN", 1, "9-0", "f", "v"), 1, True),
-    (("XTRIM", "x", "MAXLEN", 3), 2, True), (("XTRIM", "x", "MAXLEN", 9), 0, False),
-    (("XDEL", "x", "1-0", "2-0", "9-0"), 2, True), (("XDEL", "x", "9-0"), 0, False), (("XSETID", "x", "9-0"), 1, False),
-    (("XACK", "x", "g", "1-0", "2-0"), 2, False), (("XCLAIM", "x", "g", "c", 0, "1-0", "2-0"), 2, False),
-    (("XCLAIM", "x", "g", "d", 0, "9-0"), 1, False), (("XAUTOCLAIM", "x", "g", "d", 0, 0), 4, False),
-    (("XREADGROUP", "GROUP", "g", "c", "STREAMS", "x", ">"), 1, False),
-    (("XREADGROUP", "GROUP", "g", "d", "NOACK", "STREAMS", "x", ">"), 2, False),
-    (("XREADGROUP", "GROUP", "g", "c", "STREAMS", "x", 0), 0, False),
-    (("XGROUP", "CREATE", "x", "h", 0), 1, False), (("XGROUP", "DESTROY", "x", "g"), 1, False),
-    (("XGROUP", "SETID", "x", "g", 0), 1, False), (("XGROUP", "DELCONSUMER", "x", "g", "c"), 1, False),
-    (("XGROUP", "CREATECONSUMER", "x", "g", "c"), 0, False),
-    (("XDELEX", "x", "IDS", 2, "1-0", "9-0"), 1, True), (("XACKDEL", "x", "g", "IDS", 2, "1-0", "9-0"), 1, True),
-    (("XACKDEL", "x", "g", "ACKED", "IDS", 1, "4-0"), 0, False)]
+CHANGES = [   # command -> dirty, events; after five entries and a group that has read three of them
+    (("XADD", "x", "9-0", "f", "v"), 1, ["xadd"]), (("XADD", "x", "MAXLEN", 1, "9-0", "f", "v"), 1, ["xadd", "xtrim"]),
+    (("XTRIM", "x", "MAXLEN", 3), 2, ["xtrim"]), (("XTRIM", "x", "MAXLEN", 9), 0, []),
+    (("XDEL", "x", "1-0", "2-0", "9-0"), 2, ["xdel"]), (("XDEL", "x", "9-0"), 0, []),
+    (("XSETID", "x", "9-0"), 1, ["xsetid"]), (("XACK", "x", "g", "1-0", "2-0"), 2, []),
+    (("XCLAIM", "x", "g", "c", 0, "1-0", "2-0"), 2, []),
+    (("XCLAIM", "x", "g", "d", 0, "9-0"), 1, ["xgroup-createconsumer"]),
+    (("XAUTOCLAIM", "x", "g", "d", 0, 0), 4, ["xgroup-createconsumer"]),
+    (("XREADGROUP", "GROUP", "g", "c", "STREAMS", "x", ">"), 1, []),
+    (("XREADGROUP", "GROUP", "g", "d", "NOACK", "STREAMS", "x", ">"), 2, ["xgroup-createconsumer"]),
+    (("XREADGROUP", "GROUP", "g", "c", "STREAMS", "x", 0), 0, []),
+    (("XGROUP", "CREATE", "x", "h", 0), 1, ["xgroup-create"]), (("XGROUP", "DESTROY", "x", "g"), 1, ["xgroup-destroy"]),
+    (("XGROUP", "SETID", "x", "g", 0), 1, ["xgroup-setid"]),
+    (("XGROUP", "DELCONSUMER", "x", "g", "c"), 1, ["xgroup-delconsumer"]),
+    (("XGROUP", "CREATECONSUMER", "x", "g", "c"), 0, []),
+    (("XDELEX", "x", "IDS", 2, "1-0", "9-0"), 1, ["xdel"]), (("XDELEX", "x", "IDS", 1, "9-0"), 0, []),
+    (("XACKDEL", "x", "g", "IDS", 2, "1-0", "9-0"), 1, ["xdel"]),
+    (("XACKDEL", "x", "g", "ACKED", "IDS", 1, "4-0"), 0, [])]
 
 
-@pytest.mark.parametrize("argv, dirty, breaks", CHANGES, ids=[" ".join(map(str, row[0])) for row in CHANGES])
-def test_what_a_change_counts(engine, argv, dirty, breaks):
+@pytest.mark.parametrize("argv, dirty, events", CHANGES, ids=[" ".join(map(str, row[0])) for row in CHANGES])
+def test_what_a_change_tells(engine, argv, dirty, events):
     fill(engine, 5)
     engine.call("XGROUP", "CREATE", "x", "g", 0)
     engine.call("XREADGROUP", "GROUP", "g", "c", "COUNT", 3, "STREAMS", "x", ">")
-    before = engine.core.dirty
+    engine.set("notify_keyspace_events", STREAM_EVENTS)
+    listener = engine.client()
+    listener.call("PSUBSCRIBE", "__key*")
+    before = engine.core.counters()["dirty"]
     engine.call(*argv)
-    assert engine.core.dirty - before == dirty
+    assert engine.core.counters()["dirty"] - before == dirty
+    told_events = []
+    while not listener.is_silent():
+        told_events.append(listener.read()[2].decode().split(":")[1])
+    assert told_events == events
+
+
+@pytest.mark.parametrize("argv, dirty, events", CHANGES, ids=[" ".join(map(str, row[0])) for row in CHANGES])
+def test_changes_of_entries_alone_break_watch(engine, argv, dirty, events):
+    fill(engine, 5)
+    engine.call("XGROUP", "CREATE", "x", "g", 0)
+    engine.call("XREADGROUP", "GROUP", "g", "c", "COUNT", 3, "STREAMS", "x", ">")
+    watcher = engine.client()
+    watcher.call("WATCH", "x")
+    engine.call(*argv)
+    watcher.call("MULTI"), watcher.call("PING")
+    broken = watcher.call("EXEC") == nothing(engine)
+    assert broken == bool(set(events) & {"xadd", "xtrim", "xdel"})

@@ -265,3 +265,42 @@ def test_lag():
     assert s.lag(b"g") == 0
     s.trim(MINID, minid=(4, 0))
     assert s.lag(b"new") == 2
+
+
+def test_loading():
+    old = filled(10)
+    old.delete((4, 0)), old.delete((1, 0))
+    new = StreamFace(3)
+    new.load_nodes(old.nodes(), old.state, len(old))
+    new.check()
+    assert new.range() == old.range() and new.state == old.state
+    new.add((11, 0), [b"f", b"v"])
+    new.check()
+
+
+def test_loading_pending_entries():
+    s = filled(5)
+    s.group_add(b"g")
+    assert [s.load_pending(b"g", (i, 0)) for i in (1, 2, 2)] == [True, True, False]
+    assert not s.is_whole(b"g")
+    assert s.adopt(b"g", b"a", (1, 0)) and not s.adopt(b"g", b"b", (1, 0)) and not s.adopt(b"g", b"b", (5, 0))
+    assert s.adopt(b"g", b"b", (2, 0)) and s.is_whole(b"g")
+    assert s.pending(b"g") == {(1, 0): b"a", (2, 0): b"b"}
+    s.check()
+
+
+def test_a_node_without_live_entries_may_be_loaded():
+    s = filled(3)
+    (id, blob), = s.nodes()
+    dead = bytearray(blob)
+    dead[6], dead[8] = 0, 3                     # live, deleted
+    at = 17
+    for _ in range(3):
+        dead[at] |= 1
+        at += 11
+    assert node_valid(bytes(dead))
+    new = StreamFace(3)
+    new.load_nodes([(id, bytes(dead))], s.state, 0)
+    assert new.range() == [] == new.range(reverse=True) and new.last() is None
+    new.add((9, 0), [b"f", b"v"])
+    assert new.trim(MAXLEN, maxlen=0) == 1 and new.nodes() == []
