@@ -3,8 +3,8 @@
 from libc.stdint cimport int64_t
 
 cdef enum:
-    SLAB_MAX = 1024        # largest block that the slabs serve
-    SLAB_CLASSES = 40
+    SLAB_MAX = 4096        # largest block that the slabs serve
+    SLAB_CLASSES = 56
 
 cdef struct Span           # 64 KB of blocks of one size
 cdef struct Arena          # a reservation of addresses, cut into spans

@@ -151,14 +151,18 @@ cdef Arena* arena_at[ARENA_TABLE]       # by address >> ARENA_BITS
 # ---------------------------------------------------------------- slabs
 
 cdef inline int class_of(size_t n) noexcept nogil:
-    """8-byte steps up to 128, 16 up to 256, 32 up to 512, 64 up to 1024."""
+    """8-byte steps up to 128, 16 up to 256, and so on: an eighth of the power of two below."""
     if n <= 128:
         return <int>((n - 1) >> 3) if n else 0
     if n <= 256:
         return 16 + <int>((n - 129) >> 4)
     if n <= 512:
         return 24 + <int>((n - 257) >> 5)
-    return 32 + <int>((n - 513) >> 6)
+    if n <= 1024:
+        return 32 + <int>((n - 513) >> 6)
+    if n <= 2048:
+        return 40 + <int>((n - 1025) >> 7)
+    return 48 + <int>((n - 2049) >> 8)
 
 
 cdef inline size_t class_size(int cls) noexcept nogil:
@@ -168,7 +172,11 @@ cdef inline size_t class_size(int cls) noexcept nogil:
         return 128 + (cls - 15) * 16
     if cls < 32:
         return 256 + (cls - 23) * 32
-    return 512 + (cls - 31) * 64
+    if cls < 40:
+        return 512 + (cls - 31) * 64
+    if cls < 48:
+        return 1024 + (cls - 39) * 128
+    return 2048 + (cls - 47) * 256
 
 
 cdef inline Span* span_of(const void* p) noexcept nogil:
