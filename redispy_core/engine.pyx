@@ -382,6 +382,10 @@ cdef class Engine:
         if not self.databases():                # no key stands in a bucket yet
             self.env.hash_seed[0] = self.env.hash_seed[1] = seed
 
+    def fail_allocations(self, int64_t after):
+        """Tests: allocations of client-chosen sizes fail after so many more (0: the next one; -1: never)."""
+        self.mem.fail_after = after
+
     def advance(self, int64_t ms):
         """Tests: moves the frozen clock."""
         env_advance_us(&self.env, ms * 1000)

@@ -226,6 +226,7 @@ class Server:
         self._raise_fd_limit(self.config["maxclients"])
         self.open_listeners()
         self._announce()
+        self._warn_without_effect()
         self.loop.on_signal(signal.SIGTERM, lambda: self._on_signal("SIGTERM"))
         self.loop.on_signal(signal.SIGINT, lambda: self._on_signal("SIGINT"))
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -233,6 +234,20 @@ class Server:
         self.loop.call_later(0, self._cron)
         if self.config["pidfile"]:
             self._write_pidfile()
+
+    def _warn_without_effect(self) -> None:
+        """Settings that are understood and stored, and do nothing in this version: nobody shall rely on them."""
+        c = self.config
+        asked = {
+            "maxmemory": c["maxmemory"], "appendonly": c["appendonly"], "user": c.users, "aclfile": c["aclfile"],
+            "tls-port": c["tls-port"], "replicaof": c["replicaof"], "cluster-enabled": c["cluster-enabled"],
+            "loadmodule": c.modules,
+        }
+        for name, value in asked.items():
+            if value:
+                self.log("warning", f"{name} is set but has no effect in redispy {VERSION}")
+        if c["save"]:
+            self.log("warning", f"redispy {VERSION} keeps data in memory only: save points are ignored")
 
     def _announce(self) -> None:
         where = f"Port: {self.config['port']}"

@@ -8,7 +8,7 @@ Words are unaligned: memcpy compiles to one move on every machine that we build 
 takes 39 bytes, with an integer 30. OBJECT ENCODING's names (int, embstr, raw) follow Redis's rules (44 bytes), not the
 place where the bytes lie.
 
-Collections own their payload; their rooms tell how to free it (robj_on_free).
+Collections own their payload; their rooms tell how to free it (robj_register).
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memmove
@@ -82,11 +82,15 @@ cdef inline size_t klen_bytes(size_t n) noexcept nogil:
     return 1 if n < 256 else (2 if n < 65536 else 4)
 
 
-cdef inline Robj* start(Mem* m, Slice key, ObjType type, Encoding enc, int64_t when_ms, size_t tail) noexcept nogil:
-    """A block with its header, key length and expiry; tail = bytes behind those. NULL when memory fails."""
+cdef inline Robj* start(Mem* m, Slice key, ObjType type, Encoding enc, int64_t when_ms, size_t tail,
+                        bint must) noexcept nogil:
+    """A block with its header, key length and expiry; tail = bytes behind those. When memory fails: NULL, or the end
+    if it `must` be had, because a change is half done."""
     cdef size_t ks = klen_bytes(key.len)
     cdef size_t n = 5 + ks + tail + (8 if when_ms != NO_EXPIRE else 0)
-    cdef Robj* o = <Robj*>mem_try_alloc(m, n if n > 8 else 8)
+    cdef Robj* o
+    n = n if n > 8 else 8
+    o = <Robj*>(mem_alloc(m, n) if must else mem_try_alloc(m, n))
     if unlikely(o == NULL):
         return NULL
     o.type_enc = <uint8_t>(type | (enc << 4))
@@ -122,15 +126,17 @@ cdef inline Encoding text_encoding(size_t n) noexcept nogil:
     return ENC_EMBSTR if n <= EMBSTR_MAX else ENC_RAW
 
 
-cdef Robj* inline_string(Mem* m, Slice key, const char* s, size_t n, Encoding enc, int64_t when_ms) noexcept nogil:
-    cdef Robj* o = start(m, key, OBJ_STRING, enc, when_ms, key.len + n + (1 if n < 256 else 2))
+cdef Robj* inline_string(Mem* m, Slice key, const char* s, size_t n, Encoding enc, int64_t when_ms,
+                         bint must) noexcept nogil:
+    cdef Robj* o = start(m, key, OBJ_STRING, enc, when_ms, key.len + n + (1 if n < 256 else 2), must)
     if likely(o != NULL):
         fill_inline(o, key, s, n)
     return o
 
 
-cdef Robj* with_word(Mem* m, Slice key, ObjType type, Encoding enc, int64_t word, int64_t when_ms) noexcept nogil:
-    cdef Robj* o = start(m, key, type, enc, when_ms, 8 + key.len)
+cdef Robj* with_word(Mem* m, Slice key, ObjType type, Encoding enc, int64_t word, int64_t when_ms,
+                     bint must) noexcept nogil:
+    cdef Robj* o = start(m, key, type, enc, when_ms, 8 + key.len, must)
     if likely(o != NULL):
         robj_set_word(o, word)
         memcpy(<char*>o + robj_payload_at(o) + 8, key.ptr, key.len)
@@ -138,15 +144,15 @@ cdef Robj* with_word(Mem* m, Slice key, ObjType type, Encoding enc, int64_t word
 
 
 cdef Robj* robj_int(Mem* m, Slice key, int64_t v, int64_t when_ms) noexcept nogil:
-    return with_word(m, key, OBJ_STRING, ENC_INT, v, when_ms)
+    return with_word(m, key, OBJ_STRING, ENC_INT, v, when_ms, True)
 
 
 cdef Robj* robj_boxed(Mem* m, Slice key, ObjType type, Encoding enc, void* p, int64_t when_ms) noexcept nogil:
-    return with_word(m, key, type, enc, <int64_t>p, when_ms)
+    return with_word(m, key, type, enc, <int64_t>p, when_ms, True)
 
 
 cdef Robj* robj_shared_string(Mem* m, Slice key, Sds* s, int64_t when_ms) noexcept nogil:
-    return with_word(m, key, OBJ_STRING, ENC_RAW, <int64_t>s, when_ms)
+    return with_word(m, key, OBJ_STRING, ENC_RAW, <int64_t>s, when_ms, False)
 
 
 cdef Robj* robj_string(Mem* m, Slice key, const char* s, size_t n, int64_t when_ms) noexcept nogil:
@@ -154,9 +160,9 @@ cdef Robj* robj_string(Mem* m, Slice key, const char* s, size_t n, int64_t when_
     cdef Sds* long_text
     cdef Robj* o
     if n <= 20 and num_parse_i64(s, n, &v):
-        return with_word(m, key, OBJ_STRING, ENC_INT, v, when_ms)
+        return with_word(m, key, OBJ_STRING, ENC_INT, v, when_ms, False)
     if likely(n <= INLINE_MAX):
-        return inline_string(m, key, s, n, text_encoding(n), when_ms)
+        return inline_string(m, key, s, n, text_encoding(n), when_ms, False)
     long_text = sds_try_new(m, s, n)
     if long_text == NULL:
         return NULL
@@ -204,9 +210,9 @@ cdef Robj* robj_rekey(Mem* m, Robj* o, Slice key, int64_t when_ms) noexcept nogi
     cdef const char* s
     if o.flags & F_INLINE:
         s = robj_bytes(o, NULL, &n)
-        fresh = inline_string(m, key, s, n, robj_enc(o), when_ms)
+        fresh = inline_string(m, key, s, n, robj_enc(o), when_ms, True)
     else:
-        fresh = with_word(m, key, robj_type(o), robj_enc(o), robj_word(o), when_ms)
+        fresh = with_word(m, key, robj_type(o), robj_enc(o), robj_word(o), when_ms, True)
     rp_assert(fresh != NULL)
     robj_set_lru(fresh, robj_lru(o))
     mem_free(m, o)
@@ -240,7 +246,7 @@ cdef Robj* robj_editable(Mem* m, Robj* o) noexcept nogil:
         robj_set_ptr(o, text)
         return o
     key.ptr = robj_key(o, &key.len)
-    fresh = with_word(m, key, OBJ_STRING, ENC_RAW, <int64_t>text, robj_expire(o))
+    fresh = with_word(m, key, OBJ_STRING, ENC_RAW, <int64_t>text, robj_expire(o), True)
     rp_assert(fresh != NULL)
     robj_set_lru(fresh, robj_lru(o))
     mem_free(m, o)
@@ -260,7 +266,7 @@ cdef Robj* robj_dup(Mem* m, const Robj* o, Slice key, int64_t when_ms) noexcept 
     cdef Robj* fresh
     if o.flags & F_INLINE:
         s = robj_bytes(o, NULL, &n)
-        fresh = inline_string(m, key, s, n, robj_enc(o), when_ms)
+        fresh = inline_string(m, key, s, n, robj_enc(o), when_ms, True)
     else:
         if robj_type(o) != OBJ_STRING:
             word = <int64_t>ops_of[<int>robj_type(o)].dup(m, o)
@@ -268,7 +274,7 @@ cdef Robj* robj_dup(Mem* m, const Robj* o, Slice key, int64_t when_ms) noexcept 
             word = <int64_t>sds_new(m, (<Sds*>robj_ptr(o)).data, (<Sds*>robj_ptr(o)).len)
         else:
             word = robj_word(o)
-        fresh = with_word(m, key, robj_type(o), robj_enc(o), word, when_ms)
+        fresh = with_word(m, key, robj_type(o), robj_enc(o), word, when_ms, True)
     rp_assert(fresh != NULL)
     robj_set_lru(fresh, robj_lru(o))
     return fresh
