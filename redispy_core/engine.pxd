@@ -18,5 +18,6 @@ cdef class Engine:
     cdef unsigned long thread       # owner thread
     cdef readonly size_t startup_memory
     cdef object __weakref__
+    cdef int check_thread(self) except -1
     cdef forget(self, Client* c)
     cdef rehash_idle(self)

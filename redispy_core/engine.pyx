@@ -17,7 +17,7 @@ from .base.env cimport (Env, env_advance_us, env_calibrate, env_freeze_now, env_
                         env_mono_us, env_seed, env_ticks_ns, env_wall_us)
 from .base.mem cimport (Mem, mem_alloc, mem_allocator_name, mem_destroy, mem_free, mem_init, mem_purge, mem_realloc,
                         mem_sample_peak)
-from .base.rp cimport RP_TICKS_NAME, likely, rp_ticks, unlikely
+from .base.rp cimport RP_DEBUG, RP_TICKS_NAME, likely, rp_ticks, unlikely
 from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
 from .exec.blocked cimport (after_turn, expire_waits, first_deadline, forget_wait, waiting_figures, waiting_free)
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
@@ -175,6 +175,12 @@ cdef class Engine:
         ks_free(&self.ks)
         mem_destroy(&self.mem)
 
+    cdef int check_thread(self) except -1:
+        """Debug builds: an engine belongs to the thread that made it."""
+        if RP_DEBUG and threading.get_ident() != self.thread:
+            raise RuntimeError("an Engine is used by the thread that made it, and by no other")
+        return 0
+
     def report(self, text):
         """Hands a warning to the server's log, or to stderr."""
         if self.log is not None:
@@ -197,6 +203,7 @@ cdef class Engine:
         cdef Client* c
         cdef Client* ready[IO_BATCH]
         cdef int n = 0
+        self.check_thread()
         others = []
         self.x.turn_began = rp_ticks()
         env_freeze_now(&self.env)
@@ -265,6 +272,7 @@ cdef class Engine:
         """Bytes of a client whose socket the server reads itself (TLS), or of a test's client."""
         cdef Client* c = client_by_id(&self.x.clients, client_id)
         cdef char* copy
+        self.check_thread()
         if c == NULL:
             raise KeyError(client_id)
         env_freeze_now(&self.env)
@@ -312,6 +320,7 @@ cdef class Engine:
 
     def run_raw(self, int db, int resp, list texts):
         """The raw reply of a command given as a list of bytes."""
+        self.check_thread()
         cdef Client* c = exec_client(&self.x, -1, CL_FAKE, db)
         cdef Slice* argv = <Slice*>mem_alloc(&self.mem, len(texts) * sizeof(Slice) + 1)
         cdef bytes t

@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef REDISPY_DEBUG
+#define RP_DEBUG 1
+#else
+#define RP_DEBUG 0
+#endif
 #define rp_likely(x) __builtin_expect(!!(x), 1)
 #define rp_unlikely(x) __builtin_expect(!!(x), 0)
 #define rp_prefetch(p) __builtin_prefetch(p)

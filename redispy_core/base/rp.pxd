@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "rp.h" nogil:
+    const bint RP_DEBUG                            # a debug or sanitizer build
     bint likely "rp_likely"(bint x)
     bint unlikely "rp_unlikely"(bint x)
     void rp_prefetch(const void* p)
