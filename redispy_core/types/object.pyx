@@ -172,18 +172,23 @@ cdef Robj* robj_string(Mem* m, Slice key, const char* s, size_t n, int64_t when_
     return o
 
 
+cdef inline void stamp(Robj* o, int64_t when_ms) noexcept nogil:
+    """Writes the expiry of a block that has room for one; only once the value stands, so a refusal changes nothing."""
+    if when_ms != NO_EXPIRE:
+        memcpy(o.rest + (1 << (o.flags & F_KLEN)), &when_ms, 8)
+
+
 cdef bint robj_assign(Mem* m, Robj* o, const char* s, size_t n, int64_t when_ms) noexcept nogil:
     cdef int64_t v
     cdef size_t klen, old
     cdef char* p
     if robj_type(o) != OBJ_STRING or (when_ms != NO_EXPIRE) != ((o.flags & F_EXPIRE) != 0):
         return False
-    if when_ms != NO_EXPIRE:
-        memcpy(o.rest + (1 << (o.flags & F_KLEN)), &when_ms, 8)
     if n <= 20 and num_parse_i64(s, n, &v):
         if robj_enc(o) != ENC_INT:
             return False
         robj_set_word(o, v)
+        stamp(o, when_ms)
         return True
     if not o.flags & F_INLINE or n > INLINE_MAX:
         return False
@@ -201,6 +206,7 @@ cdef bint robj_assign(Mem* m, Robj* o, const char* s, size_t n, int64_t when_ms)
             rp_store16le(p, <uint16_t>n)
     robj_retag(o, OBJ_STRING, text_encoding(n))
     memcpy(<char*>o + key_at(o) + key_length(o), s, n)
+    stamp(o, when_ms)
     return True
 
 

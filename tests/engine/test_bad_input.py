@@ -54,6 +54,18 @@ def test_failing_memory_is_an_error_and_the_old_value_stays(argv):
     engine.call(*argv)
 
 
+def test_a_refused_value_leaves_the_old_expiry():
+    engine = Engine()
+    engine.call("SET", "k", "old value", "PXAT", 4102444800000)
+    engine.fail_allocations(0)
+    with pytest.raises(ReplyError, match="^ERR insufficient memory"):
+        engine.call("SET", "k", "x" * 5000, "PXAT", 4202444800000)
+    engine.fail_allocations(-1)
+    assert engine.call("PEXPIRETIME", "k") == 4102444800000 and engine.call("GET", "k") == b"old value"
+    engine.call("SET", "k", "new value", "PXAT", 4202444800000)
+    assert engine.call("PEXPIRETIME", "k") == 4202444800000
+
+
 def test_random_requests_never_stop_the_engine(engine):
     rnd = random.Random(3)
     names = [n.replace("|", " ") for n in engine.core.registry.names()
