@@ -304,6 +304,22 @@ cdef class Engine:
         if c != NULL:
             client_close(&self.x.clients, c)
 
+    # ------------------------------------------------------------ the journal
+
+    def journal_to(self, int targets):
+        """Who is told of changes from now on: 1 the append-only file (take_aof), 2 replicas, 3 both, 0 nobody."""
+        self.ks.journal.targets = targets
+        self.ks.journal.db = -1
+
+    def take_aof(self):
+        """What is to be appended to the file, as bytes; it is gone from the engine then."""
+        cdef Sds* s = self.ks.journal.aof
+        if s == NULL or s.len == 0:
+            return b""
+        text = s.data[:s.len]
+        s.len = 0
+        return text
+
     # ------------------------------------------------------------ calls in process
 
     def call(self, *argv):
