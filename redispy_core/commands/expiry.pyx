@@ -82,7 +82,7 @@ cdef int expire_generic(Ctx* x, int form) noexcept nogil:
     o = db_write(x.ks, x.db, key)
     if o == NULL or not allowed(conditions, robj_expire(o), when_ms):
         return reply_int(x.out, 0)
-    if when_ms <= x.env.now_ms and not x.ks.replica and x.ks.may_expire:
+    if when_ms <= x.env.now_ms and not x.ks.replica and x.ks.may_expire and not x.ks.loading:
         journal_key(&x.ks.journal, x.db.id, b"UNLINK" if x.env.knobs.lazyfree_lazy_expire else b"DEL", key)
         db_remove(x.ks, x.db, key, x.env.knobs.lazyfree_lazy_expire != 0)
         key_changed(x.ks, x.db, key, EV_GENERIC, b"del")

@@ -125,7 +125,7 @@ cdef int reply_nulls(Ctx* x, int count) noexcept nogil:
 # ---------------------------------------------------------------- shared
 
 cdef inline bint deletes_at_once(Ctx* x, int64_t when_ms) noexcept nogil:
-    return when_ms <= x.env.now_ms and not x.ks.replica and x.ks.may_expire
+    return when_ms <= x.env.now_ms and not x.ks.replica and x.ks.may_expire and not x.ks.loading
 
 
 cdef int expire_field(Ctx* x, Robj* o, HashAt* at, int64_t when_ms) noexcept nogil:

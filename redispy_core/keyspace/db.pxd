@@ -46,6 +46,7 @@ cdef struct Keyspace:
     Journal journal
     KeyspaceStats stats
     bint replica                # expired keys are missing here, but only the primary's DEL removes them
+    bint loading                # nothing is expired: what was written is restored first
     bint may_expire             # False while writes are paused: expired keys are missing, not removed
     bint no_touch               # this command must not refresh LRU/LFU (CLIENT NO-TOUCH)
     bint active_expire          # DEBUG SET-ACTIVE-EXPIRE

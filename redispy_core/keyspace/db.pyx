@@ -122,7 +122,7 @@ cdef int64_t lru_idle_ms(Keyspace* ks, const Robj* o) noexcept nogil:
 
 cdef bint db_expired(Keyspace* ks, const Robj* o) noexcept nogil:
     cdef int64_t when = robj_expire(o)
-    return when != NO_EXPIRE and ks.env.now_ms > when
+    return when != NO_EXPIRE and ks.env.now_ms > when and not ks.loading
 
 
 cdef bint db_expire_due(Keyspace* ks, Db* db, Robj* o) noexcept nogil:

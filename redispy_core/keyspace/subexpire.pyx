@@ -24,7 +24,7 @@ cdef struct Where:
 
 
 cdef bint field_past(Keyspace* ks, int64_t when_ms) noexcept nogil:
-    return hash_past(when_ms, ks.env.now_ms)
+    return hash_past(when_ms, ks.env.now_ms) and not ks.loading
 
 
 cdef inline bint ours(Keyspace* ks) noexcept nogil:
