@@ -39,7 +39,7 @@ from .exec.replay cimport (REPLAY_FORMAT, REPLAY_MORE, REPLAY_UNKNOWN, Replay, r
 from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
 from .exec.states cimport state_set, states_free, states_init
 from .exec.stats cimport stats_reset, stats_turn
-from .keyspace.db cimport Db, Keyspace, ks_free, ks_free_slice, ks_init
+from .keyspace.db cimport Db, Keyspace, db_flush, ks_free, ks_free_slice, ks_init
 from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_cycle
 from .persist.aof_out cimport AofOut, AofPolicy, aof_out_init, aof_out_sync, aof_out_write
 from .proto.errors cimport E_PYTHON
@@ -105,7 +105,7 @@ cdef run_python_body(Ctx* x, Command* cmd):
     cdef Engine engine = <Engine>(<Exec*>x.exec).engine
     cdef bytes text
     first = 2 if cmd.parent != NULL else 1
-    call = Call(engine, x.client.id, x.db.id, (<bytes>cmd.name).decode())
+    call = Call(engine, x.client.id, x.db.id, (<bytes>cmd.name).decode(), (<Exec*>x.exec).depth > 1)
     args = [x.argv[i].ptr[:x.argv[i].len] for i in range(first, x.argc)]
     try:
         result = (<object>cmd.py)(call, *args)
@@ -131,9 +131,11 @@ def bind_python_bodies(registry):
 class Call:
     """What a command written in Python is given: who calls, and the engine to act on."""
 
-    __slots__ = ("engine", "client_id", "db", "name")
+    __slots__ = ("engine", "client_id", "db", "name", "nested", "in_script")
 
-    def __init__(self, engine, client_id, db, name):
+    def __init__(self, engine, client_id, db, name, nested=False, in_script=False):
+        self.nested = nested                # runs inside EXEC, a script or another command
+        self.in_script = in_script
         self.engine = engine
         self.client_id = client_id
         self.db = db
@@ -431,6 +433,12 @@ cdef class Engine:
         """The data set is being loaded: commands are refused, nothing expires, nothing is recorded as a change."""
         self.ks.loading = on
         self.set_state("loading", on)
+
+    def flush_all(self):
+        """Empties all databases, telling nobody but those who watch or track keys."""
+        if self.ks.ev.flushed != NULL:
+            self.ks.ev.flushed(self.ks.ev.flushed_ctx, -1)
+        db_flush(&self.ks, -1, False)
 
     def mark_saved(self, int64_t dirty):
         """So many of the changes counted in `dirty` are in a file now."""

@@ -205,6 +205,8 @@ cdef void journal_flush(Journal* j, int64_t now_ms) noexcept nogil:
     if j.nops:
         send_unit(j, TO_AOF, now_ms)
         send_unit(j, TO_REPLICAS, now_ms)
+        if j.feed == NULL:
+            j.offset += 1               # without a stream it still tells what the file has (WAITAOF)
         j.nops = 0
         j.unit.len = 0
         if unlikely(j.unit.cap > KEEP):
