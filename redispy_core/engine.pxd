@@ -5,7 +5,11 @@ from .exec.client cimport Client
 from .exec.dispatch cimport Exec
 from .exec.registry cimport Registry
 from .keyspace.db cimport Keyspace
+<<<<<<< HEAD
 from .persist.aof_out cimport AofOut
+=======
+from .persist.job cimport SaveJob
+>>>>>>> rdb-save
 
 cdef class Engine:
     cdef Mem mem
@@ -24,3 +28,4 @@ cdef class Engine:
     cdef forget(self, Client* c)
     cdef append_aof(self)
     cdef rehash_idle(self)
+    cdef SaveJob saving(self, list fds, str kind, dict options)
