@@ -11,9 +11,11 @@ from .proto.replies import Status as Status
 from .proto.replies import Verbatim as Verbatim
 
 __all__ = ["Engine", "Call", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim", "bucket_bounds",
-           "error_text", "prefixed"]
+           "error_text", "prefixed", "RdbError"]
 
 ReplyError = Error
+
+class RdbError(Exception): ...
 NO_REPLY: object
 
 def prefixed(code: object, text: object) -> Error: ...

@@ -76,9 +76,13 @@ from .proto.errors import text as error_text
 from .proto.replies import Map, Status, Verbatim
 
 __all__ = ["Engine", "Call", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim", "bucket_bounds",
-           "error_text", "prefixed"]
+           "error_text", "prefixed", "RdbError"]
 
 ReplyError = Error
+
+
+class RdbError(Exception):
+    """Bytes that are no RDB file, or a damaged one."""
 
 
 
