@@ -365,8 +365,11 @@ cdef class Engine:
         self.aof.fd = -1
         self.take_aof()
 
-    def aof_set(self, *, policy=None, held=None, no_sync=None, timestamps=None):
-        """appendfsync (0 no, 1 always, 2 everysec); writing waits for the hook; no sync; aof-timestamp-enabled."""
+    def aof_set(self, *, policy=None, held=None, no_sync=None, timestamps=None, delay_us=None):
+        """appendfsync (0 no, 1 always, 2 everysec); writing waits for the hook; no sync; aof-timestamp-enabled; a
+        wait before each write."""
+        if delay_us is not None:
+            self.aof.delay_us = delay_us
         if policy is not None:
             self.aof.policy = <AofPolicy><int>policy
         if held is not None:
@@ -403,6 +406,7 @@ cdef class Engine:
         cdef size_t cap = 1 << 20, have = 0, used
         cdef char* buf = <char*>mem_alloc(&self.mem, cap)
         cdef int64_t told = 0
+        cdef size_t step = max(1024, min(every, 1 << 20))
         cdef bint closed
         replay_begin(&self.x, &r)
         try:
@@ -410,7 +414,7 @@ cdef class Engine:
                 if have == cap:
                     cap *= 2
                     buf = <char*>mem_realloc(&self.mem, buf, cap)
-                n = os.readv(fd, [<char[:cap - have]>(buf + have)])
+                n = os.readv(fd, [<char[:min(cap - have, step)]>(buf + have)])
                 if n == 0:
                     break
                 have += n
