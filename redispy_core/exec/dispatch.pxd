@@ -82,6 +82,7 @@ cdef struct Exec:
     Sds* password                   # of the default user; NULL: none
     OutputLimit limits[3]
     Ahead* ahead                    # AHEAD of them
+    uint64_t tick                   # rp_ticks at the end of the pipeline's last command; 0: outside a pipeline
     uint64_t turn_began             # rp_ticks when this turn's work began; 0: not yet
     char* io_buffer                 # shared by all reads
     bint paused_reads
