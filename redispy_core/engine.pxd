@@ -5,12 +5,17 @@ from .exec.client cimport Client
 from .exec.dispatch cimport Exec
 from .exec.registry cimport Registry
 from .keyspace.db cimport Keyspace
+<<<<<<< HEAD
+from .persist.aof_out cimport AofOut
+=======
 from .persist.job cimport SaveJob
+>>>>>>> rdb-save
 
 cdef class Engine:
     cdef Mem mem
     cdef Env env
     cdef Keyspace ks
+    cdef AofOut aof
     cdef Exec x
     cdef readonly Registry registry
     cdef Client* own                # runs Engine.call
@@ -21,5 +26,6 @@ cdef class Engine:
     cdef object __weakref__
     cdef int check_thread(self) except -1
     cdef forget(self, Client* c)
+    cdef append_aof(self)
     cdef rehash_idle(self)
     cdef SaveJob saving(self, list fds, str kind, dict options)

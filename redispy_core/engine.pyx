@@ -12,7 +12,7 @@ import threading
 import traceback
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy, strlen
+from libc.string cimport memcpy, memmove, strlen
 from .base.env cimport (Env, env_advance_us, env_calibrate, env_freeze_now, env_init, env_knob, env_mono_ns,
                         env_mono_us, env_seed, env_ticks_ns, env_wall_us)
 from .base.mem cimport (Mem, mem_alloc, mem_allocator_name, mem_destroy, mem_free, mem_init, mem_purge, mem_realloc,
@@ -22,7 +22,8 @@ from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
 from .exec.blocked cimport (after_turn, expire_waits, first_deadline, forget_wait, waiting_figures, waiting_free)
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
                            CL_MULTI, CL_PAUSED, CL_PEER_CLOSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
-                           CL_WRITE_WATCHED, Client, Ctx, G_NOAUTH, client_by_fd, client_by_id, client_close,
+                           CL_WRITE_WATCHED, Client, Ctx, G_LOADING, G_MASTERDOWN, G_MISCONF, G_NOAUTH, G_NOREPLICAS, G_READONLY,
+                           client_by_fd, client_by_id, client_close,
                            client_memory, client_pending)
 from .exec.dispatch cimport (Exec, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
                              run_command)
@@ -34,10 +35,13 @@ from .exec.multi cimport multi_init, multi_free, watching_figures
 from .exec.pause cimport PAUSE_ALL, PAUSE_WRITE, pause_actions, pause_deadline, pause_step
 from .exec.pubsub cimport CHANNELS, PATTERNS, SHARDS, pubsub_free, pubsub_init, topic_count
 from .exec.registry cimport Command, Registry
+from .exec.replay cimport (REPLAY_FORMAT, REPLAY_MORE, REPLAY_UNKNOWN, Replay, replay_begin, replay_end, replay_feed)
 from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
+from .exec.states cimport state_set, states_free, states_init
 from .exec.stats cimport stats_reset, stats_turn
-from .keyspace.db cimport Db, Keyspace, ks_free, ks_free_slice, ks_init
+from .keyspace.db cimport Db, Keyspace, db_flush, ks_free, ks_free_slice, ks_init
 from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_cycle
+from .persist.aof_out cimport AofOut, AofPolicy, aof_out_init, aof_out_sync, aof_out_write
 from .persist.job cimport SaveJob
 from .proto.errors cimport E_PYTHON
 from .proto.parser cimport parser_rebase
@@ -83,6 +87,8 @@ def prefixed(code, text):
     return Error(f"{code} {text}")
 
 
+STATES = {"loading": G_LOADING, "misconf": G_MISCONF, "readonly": G_READONLY, "noreplicas": G_NOREPLICAS,
+          "masterdown": G_MASTERDOWN}
 NO_REPLY = object()             # a Python body returns it when it answers later, or not at all
 
 EPOLLIN, EPOLLOUT = 1, 4
@@ -102,7 +108,7 @@ cdef run_python_body(Ctx* x, Command* cmd):
     cdef Engine engine = <Engine>(<Exec*>x.exec).engine
     cdef bytes text
     first = 2 if cmd.parent != NULL else 1
-    call = Call(engine, x.client.id, x.db.id, (<bytes>cmd.name).decode())
+    call = Call(engine, x.client.id, x.db.id, (<bytes>cmd.name).decode(), (<Exec*>x.exec).depth > 1)
     args = [x.argv[i].ptr[:x.argv[i].len] for i in range(first, x.argc)]
     try:
         result = (<object>cmd.py)(call, *args)
@@ -128,9 +134,11 @@ def bind_python_bodies(registry):
 class Call:
     """What a command written in Python is given: who calls, and the engine to act on."""
 
-    __slots__ = ("engine", "client_id", "db", "name")
+    __slots__ = ("engine", "client_id", "db", "name", "nested", "in_script")
 
-    def __init__(self, engine, client_id, db, name):
+    def __init__(self, engine, client_id, db, name, nested=False, in_script=False):
+        self.nested = nested                # runs inside EXEC, a script or another command
+        self.in_script = in_script
         self.engine = engine
         self.client_id = client_id
         self.db = db
@@ -161,6 +169,8 @@ cdef class Engine:
         pubsub_init(&self.x)
         monitor_init(&self.x)
         slowlog_init(&self.x)
+        states_init(&self.x)
+        aof_out_init(&self.aof)
         bind_python_bodies(self.registry)
         self.own = exec_client(&self.x, -1, CL_FAKE, 0)
         self.hooks = {}
@@ -174,6 +184,7 @@ cdef class Engine:
         pubsub_free(&self.x)
         monitor_free(&self.x)
         slowlog_free(&self.x)
+        states_free(&self.x)
         latency_free(&self.x)
         ks_free(&self.ks)
         mem_destroy(&self.mem)
@@ -237,6 +248,8 @@ cdef class Engine:
         timed_expiry(&self.x, CYCLE_FAST)
         pause_step(&self.x)
         after_turn(&self.x)
+        if self.ks.journal.aof != NULL and self.ks.journal.aof.len and self.aof.fd >= 0:
+            self.append_aof()                       # before the replies
         io_flush(&self.x)
         if self.x.turn_began:
             stats_turn(&self.x.stats, env_ticks_ns(&self.env, rp_ticks() - self.x.turn_began))
@@ -306,6 +319,133 @@ cdef class Engine:
         cdef Client* c = client_by_id(&self.x.clients, client_id)
         if c != NULL:
             client_close(&self.x.clients, c)
+
+    # ------------------------------------------------------------ the journal
+
+    def journal_to(self, int targets):
+        """Who is told of changes from now on: 1 the append-only file (take_aof), 2 replicas, 3 both, 0 nobody."""
+        self.ks.journal.targets = targets
+        self.ks.journal.db = -1
+
+    def take_aof(self):
+        """What is to be appended to the file, as bytes; it is gone from the engine then."""
+        cdef Sds* s = self.ks.journal.aof
+        if s == NULL or s.len == 0:
+            return b""
+        text = s.data[:s.len]
+        s.len = 0
+        return text
+
+    # ------------------------------------------------------------ the append-only file
+
+    cdef append_aof(self):
+        """Writes what is pending, or asks the server what to do when that fails or has to wait."""
+        cdef int error = 0
+        if not self.aof.held:
+            error = aof_out_write(&self.aof, &self.ks.journal)
+            if likely(error == 0):
+                return
+        self.hooks["aof_stuck"](error)
+
+    def aof_open(self, int fd, int64_t size, int policy):
+        """Appends to this descriptor from now on; the next command selects its database. The server keeps it open."""
+        self.aof.fd = fd
+        self.aof.size = size
+        self.aof.policy = <AofPolicy>policy
+        self.aof.held = False
+        self.ks.journal.db = -1
+        self.ks.journal.aof_second = -1
+
+    def aof_close(self):
+        """No file from now on; what was not written is dropped."""
+        self.aof.fd = -1
+        self.take_aof()
+
+    def aof_set(self, *, policy=None, held=None, no_sync=None, timestamps=None):
+        """appendfsync (0 no, 1 always, 2 everysec); writing waits for the hook; no sync; aof-timestamp-enabled."""
+        if policy is not None:
+            self.aof.policy = <AofPolicy><int>policy
+        if held is not None:
+            self.aof.held = held
+        if no_sync is not None:
+            self.aof.no_sync = no_sync
+        if timestamps is not None:
+            self.ks.journal.timestamps = timestamps
+
+    def aof_flush(self):
+        """Writes what is pending now; 0 or errno."""
+        return aof_out_write(&self.aof, &self.ks.journal)
+
+    def aof_sync(self):
+        """Syncs the file now; 0 or errno."""
+        return aof_out_sync(&self.aof)
+
+    def aof_synced(self, int64_t offset):
+        """A thread of the server has synced what stood in the file at that offset."""
+        if offset > self.aof.synced:
+            self.aof.synced = offset
+
+    def aof_figures(self):
+        """size of the file, bytes that wait to be written, offsets written and synced, syncs so far."""
+        cdef Sds* s = self.ks.journal.aof
+        return {"size": self.aof.size, "pending": s.len if s != NULL else 0, "buffer": s.cap if s != NULL else 0,
+                "written": self.aof.written, "synced": self.aof.synced, "syncs": self.aof.syncs}
+
+    def replay(self, int fd, int64_t size, progress=None, int64_t every=2 << 20):
+        """Runs the commands of an open file from its position on: (bytes run, bytes up to the last command outside a
+        transaction, commands, None | 'format' | 'unknown' | 'short', name of an unknown command). progress(bytes) is
+        called now and then; it may raise. O(file)."""
+        cdef Replay r
+        cdef size_t cap = 1 << 20, have = 0, used
+        cdef char* buf = <char*>mem_alloc(&self.mem, cap)
+        cdef int64_t told = 0
+        cdef bint closed
+        replay_begin(&self.x, &r)
+        try:
+            while r.stop == REPLAY_MORE:
+                if have == cap:
+                    cap *= 2
+                    buf = <char*>mem_realloc(&self.mem, buf, cap)
+                n = os.readv(fd, [<char[:cap - have]>(buf + have)])
+                if n == 0:
+                    break
+                have += n
+                env_freeze_now(&self.env)
+                used = replay_feed(&self.x, &r, buf, have)
+                memmove(buf, buf + used, have - used)
+                have -= used
+                if progress is not None and r.consumed - told >= every:
+                    told = r.consumed
+                    progress(r.consumed)
+        finally:
+            mem_free(&self.mem, buf)
+            closed = replay_end(&self.x, &r)
+        why = ("format" if r.stop == REPLAY_FORMAT else "unknown" if r.stop == REPLAY_UNKNOWN
+               else "short" if have or not closed else None)
+        return r.consumed, r.whole, r.commands, why, r.unknown[:r.unknown_len]
+
+    # ------------------------------------------------------------ states
+
+    def set_state(self, str name, bint on, str text=""):
+        """Raises or lowers a state that refuses commands: loading, misconf (with its own error text, if any), readonly,
+        noreplicas, masterdown."""
+        said = text.encode()
+        state_set(&self.x, STATES[name], on, slice_of(said, len(said)))
+
+    def set_loading(self, bint on):
+        """The data set is being loaded: commands are refused, nothing expires, nothing is recorded as a change."""
+        self.ks.loading = on
+        self.set_state("loading", on)
+
+    def flush_all(self):
+        """Empties all databases, telling nobody but those who watch or track keys."""
+        if self.ks.ev.flushed != NULL:
+            self.ks.ev.flushed(self.ks.ev.flushed_ctx, -1)
+        db_flush(&self.ks, -1, False)
+
+    def mark_saved(self, int64_t dirty):
+        """So many of the changes counted in `dirty` are in a file now."""
+        self.ks.ev.dirty -= dirty
 
     # ------------------------------------------------------------ calls in process
 

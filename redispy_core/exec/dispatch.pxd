@@ -107,6 +107,7 @@ cdef struct Exec:
     void* monitors                  # clients that monitor (exec/monitor)
     void* slowlog                   # exec/slowlog
     void* latency                   # exec/latency; NULL before the first event
+    Sds* misconf                    # why writes are refused, when not for the usual reason (exec/states)
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
 
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept

@@ -18,6 +18,7 @@ from ..base.rp cimport likely, unlikely, rp_assert, rp_ticks
 from ..base.sds cimport Slice, sds_free, slice_of
 from ..keyspace.db cimport Keyspace, ks_begin_command, ks_remember
 from ..keyspace.expire cimport expire_init
+from ..keyspace.journal cimport Journal, TO_ALL, TO_AOF, journal_add, journal_begin, journal_arg, journal_flush, journal_key
 from ..proto.errors cimport (E_ARITY, E_NOAUTH, E_NO_MULTI, E_PROTO_EXPECTED, E_UNKNOWN_COMMAND, E_UNKNOWN_SUBCOMMAND,
                              Err)
 from ..proto.parser cimport (PARSED_COMMAND, PARSED_ERROR, Parsed, ParserLimits, parse_request, parser_rebase,
@@ -30,7 +31,7 @@ from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_
                       Client, Ctx, G_NOAUTH, G_NO_MULTI, client_close, client_free, client_new, client_pending, client_reset_query,
                       clients_free, clients_init)
 from .args cimport word_is
-from .registry cimport CMD_ADMIN, CMD_SKIP_MONITOR, Command, Registry, registry_lookup, registry_top
+from .registry cimport CMD_ADMIN, CMD_SKIP_MONITOR, CMD_WRITE, Command, Registry, registry_lookup, registry_top
 from .stats cimport stats_call, stats_error, stats_reset
 
 cdef enum:
@@ -55,6 +56,10 @@ cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcep
     clients_init(&x.clients, m, &x.pool)
     stats_reset(&x.stats)
     expire_init(&x.expire)
+    ks.ev.deleted = record_deleted
+    ks.ev.deleted_ctx = x
+    ks.ev.field_deleted = record_field_deleted
+    ks.ev.field_deleted_ctx = x
     x.ahead = <Ahead*>mem_alloc(m, AHEAD * sizeof(Ahead))
     x.gate_fns[0] = gate_noauth
     x.gate_fns[1] = gate_no_multi
@@ -246,6 +251,59 @@ cdef void run_body(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noex
         x.run_python(&ctx, cmd)
 
 
+cdef void run_recorded(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
+    """The body while a file or replicas listen. A command that changed anything leaves as it came, unless it said
+    otherwise or others that ran inside it were recorded (EXEC, scripts, Python)."""
+    cdef Journal* j = &x.ks.journal
+    cdef bint said = j.said
+    cdef int force = j.force
+    cdef int db = c.db.id
+    cdef int64_t dirty = x.ks.ev.dirty
+    cdef int64_t calls = j.calls
+    if x.depth == 1:
+        j.allowed = TO_AOF if c.flags & CL_PRIMARY else TO_ALL
+    j.said = False
+    j.force = 0
+    run_body(x, c, cmd, argv, argc)
+    if not j.said and j.calls == calls and not c.flags & CL_BLOCKED:
+        if x.ks.ev.dirty != dirty and cmd.flags & CMD_WRITE:
+            journal_add(j, db, argv, argc, TO_ALL)
+        elif j.force:
+            journal_add(j, db, argv, argc, j.force)
+    j.calls += j.said or x.ks.ev.dirty != dirty
+    j.said = said
+    j.force = force
+    if x.depth == 1 and (j.nops or j.transaction):
+        journal_flush(j, x.env.now_ms)
+        c.repl_offset = j.offset
+
+
+cdef void record_deleted(void* ctx, int db, Slice key, bint lazy) noexcept nogil:
+    """A key expired or was evicted here."""
+    cdef Exec* x = <Exec*>ctx
+    cdef Journal* j = &x.ks.journal
+    cdef bint said = j.said
+    if j.targets == 0:
+        return
+    journal_key(j, db, b"UNLINK" if lazy else b"DEL", key)
+    j.said = said
+    if x.depth == 0:
+        journal_flush(j, x.env.now_ms)
+
+
+cdef void record_field_deleted(void* ctx, int db, Slice key, Slice field) noexcept nogil:
+    cdef Exec* x = <Exec*>ctx
+    cdef Journal* j = &x.ks.journal
+    cdef bint said = j.said
+    if j.targets == 0:
+        return
+    journal_begin(j, db, 3)
+    journal_arg(j, slice_of(b"HDEL", 4))
+    journal_arg(j, key)
+    journal_arg(j, field)
+    j.said = said                           # the cycle ends the unit behind a whole hash
+
+
 cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
     cdef Client* outer = x.current
     cdef int64_t errors = c.out.errors
@@ -259,7 +317,10 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
     x.depth += 1
     x.ks.no_touch = (c.flags & CL_NO_TOUCH) != 0
     began = rp_ticks()
-    run_body(x, c, cmd, argv, argc)
+    if unlikely(x.ks.journal.targets != 0):
+        run_recorded(x, c, cmd, argv, argc)
+    else:
+        run_body(x, c, cmd, argv, argc)
     ns = env_ticks_ns(x.env, rp_ticks() - began) + c.blocked_ns
     if unlikely(x.monitor != NULL) and not c.flags & CL_RERUN and not cmd.flags & (CMD_ADMIN | CMD_SKIP_MONITOR):
         x.monitor(x, c, cmd, argv, argc)    # behind the commands that EXEC ran

@@ -7,6 +7,7 @@ from ..structs.dict cimport Dict
 from ..structs.ebuckets cimport Ebuckets
 from ..types.object cimport NO_EXPIRE, ObjType, Encoding, Robj
 from .events cimport Events, EventClass
+from .journal cimport Journal
 
 cdef enum:
     KEEP_TTL = -2               # db_set_*: leave the expiry as it is
@@ -42,8 +43,10 @@ cdef struct Keyspace:
     Db* dbs
     int ndbs
     Events ev
+    Journal journal
     KeyspaceStats stats
     bint replica                # expired keys are missing here, but only the primary's DEL removes them
+    bint loading                # nothing is expired: what was written is restored first
     bint may_expire             # False while writes are paused: expired keys are missing, not removed
     bint no_touch               # this command must not refresh LRU/LFU (CLIENT NO-TOUCH)
     bint active_expire          # DEBUG SET-ACTIVE-EXPIRE

@@ -22,6 +22,7 @@ from ..types.object cimport (LRU_MAX, NO_EXPIRE, OBJ_HASH, Robj, key_dict_owner_
                              robj_expire, robj_free, robj_key, robj_lru, robj_rekey, robj_set_expire, robj_set_lru,
                              robj_string, robj_type)
 from .events cimport (EV_EXPIRED, EV_KEYMISS, EV_NEW, EventClass, events_init)
+from .journal cimport journal_free, journal_init
 
 cdef enum:
     LAZY_EFFORT = 64            # values of no more blocks are freed at once even when they need not be
@@ -38,6 +39,7 @@ cdef void ks_init(Keyspace* ks, Mem* m, Env* env, int ndbs) noexcept nogil:
     ks.may_expire = True
     ks.active_expire = True
     events_init(&ks.ev)
+    journal_init(&ks.journal, m)
     ks.dbs = <Db*>mem_calloc(m, ndbs * sizeof(Db))
     for i in range(ndbs):
         ks.dbs[i].id = i
@@ -55,6 +57,7 @@ cdef void ks_free(Keyspace* ks) noexcept nogil:
     while not ks_free_slice(ks, 1 << 20):
         pass
     mem_free(ks.mem, ks.dbs)
+    journal_free(&ks.journal)
 
 
 cdef void ks_begin_command(Keyspace* ks) noexcept nogil:
@@ -119,7 +122,7 @@ cdef int64_t lru_idle_ms(Keyspace* ks, const Robj* o) noexcept nogil:
 
 cdef bint db_expired(Keyspace* ks, const Robj* o) noexcept nogil:
     cdef int64_t when = robj_expire(o)
-    return when != NO_EXPIRE and ks.env.now_ms > when
+    return when != NO_EXPIRE and ks.env.now_ms > when and not ks.loading
 
 
 cdef bint db_expire_due(Keyspace* ks, Db* db, Robj* o) noexcept nogil:

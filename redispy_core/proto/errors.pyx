@@ -261,6 +261,11 @@ TEXTS = {
     "XAUTOCLAIM_COUNT": "ERR COUNT must be > 0",
     "NUMIDS_POSITIVE": "ERR Number of IDs must be a positive integer",
     "NUMIDS_MATCH": "ERR The `numids` parameter must match the number of arguments",
+    "BGSAVE_IN_PROGRESS": "ERR Background save already in progress",
+    "BGSAVE_OTHER_CHILD": "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order "
+                          "to schedule a BGSAVE whenever possible.",
+    "AOF_REWRITE_IN_PROGRESS": "ERR Background append only file rewriting already in progress",
+    "MISCONF_AOF": "MISCONF Errors writing to the AOF file: %s",
 }
 
 
