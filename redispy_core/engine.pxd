@@ -5,11 +5,8 @@ from .exec.client cimport Client
 from .exec.dispatch cimport Exec
 from .exec.registry cimport Registry
 from .keyspace.db cimport Keyspace
-<<<<<<< HEAD
 from .persist.aof_out cimport AofOut
-=======
 from .persist.job cimport SaveJob
->>>>>>> rdb-save
 
 cdef class Engine:
     cdef Mem mem
