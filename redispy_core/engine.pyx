@@ -79,9 +79,13 @@ from .proto.errors import text as error_text
 from .proto.replies import Map, Status, Verbatim
 
 __all__ = ["Engine", "Call", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim", "bucket_bounds",
-           "error_text", "prefixed"]
+           "error_text", "prefixed", "RdbError"]
 
 ReplyError = Error
+
+
+class RdbError(Exception):
+    """Bytes that are no RDB file, or a damaged one."""
 
 
 
@@ -364,8 +368,11 @@ cdef class Engine:
         self.aof.fd = -1
         self.take_aof()
 
-    def aof_set(self, *, policy=None, held=None, no_sync=None, timestamps=None):
-        """appendfsync (0 no, 1 always, 2 everysec); writing waits for the hook; no sync; aof-timestamp-enabled."""
+    def aof_set(self, *, policy=None, held=None, no_sync=None, timestamps=None, delay_us=None):
+        """appendfsync (0 no, 1 always, 2 everysec); writing waits for the hook; no sync; aof-timestamp-enabled; a
+        wait before each write."""
+        if delay_us is not None:
+            self.aof.delay_us = delay_us
         if policy is not None:
             self.aof.policy = <AofPolicy><int>policy
         if held is not None:
@@ -402,6 +409,7 @@ cdef class Engine:
         cdef size_t cap = 1 << 20, have = 0, used
         cdef char* buf = <char*>mem_alloc(&self.mem, cap)
         cdef int64_t told = 0
+        cdef size_t step = max(1024, min(every, 1 << 20))
         cdef bint closed
         replay_begin(&self.x, &r)
         try:
@@ -409,7 +417,7 @@ cdef class Engine:
                 if have == cap:
                     cap *= 2
                     buf = <char*>mem_realloc(&self.mem, buf, cap)
-                n = os.readv(fd, [<char[:cap - have]>(buf + have)])
+                n = os.readv(fd, [<char[:min(cap - have, step)]>(buf + have)])
                 if n == 0:
                     break
                 have += n

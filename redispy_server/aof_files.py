@@ -107,6 +107,8 @@ class AofFiles:
         files = self.manifest.files()
         if files:
             self._load_files(files)
+        if not self.config["appendonly"]:
+            return                          # switched off meanwhile
         try:
             self._open_last()
         except OSError as e:
@@ -494,6 +496,8 @@ class AofFiles:
     def enable(self) -> None:
         """CONFIG SET appendonly yes: the first rewrite makes the files; until it ends, nothing is acknowledged as synced."""
         self.waiting_first = True
+        if self.server.loading.progress is not None:
+            return                          # cron begins once the data are there
         if self.children.busy("aof"):
             self.log("warning", "Killing running AOF rewrite child to start a new one")
             self.children.kill()
@@ -562,6 +566,13 @@ class AofFiles:
             self.server.journal_listens(AOF, self.enabled)
         self.engine.mark_saved(self.engine.dirty)
         self.log("warning", "Append Only File loaded by DEBUG LOADAOF")
+        return Status(b"OK")
+
+    def flush_sleep_command(self, *options: bytes) -> Status:
+        """DEBUG AOF-FLUSH-SLEEP microseconds."""
+        if len(options) != 1 or not options[0].isdigit():
+            raise Error(error_text("NOT_INT"))
+        self.engine.aof_set(delay_us=int(options[0]))
         return Status(b"OK")
 
     # ---------------------------------------------------------------- INFO
