@@ -39,14 +39,17 @@ from .exec.replay cimport (REPLAY_FORMAT, REPLAY_MORE, REPLAY_UNKNOWN, Replay, r
 from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
 from .exec.states cimport state_set, states_free, states_init
 from .exec.stats cimport stats_reset, stats_turn
-from .keyspace.db cimport Db, Keyspace, db_flush, ks_free, ks_free_slice, ks_init
+from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, ks_begin_command, ks_free, ks_free_slice, ks_init)
 from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_cycle
 from .persist.aof_out cimport AofOut, AofPolicy, aof_out_init, aof_out_sync, aof_out_write
 from .persist.job cimport SaveJob
+from .persist.rdb_save cimport RdbOptions, rdb_dump, rdb_options
+from .persist.sink cimport Sink, sink_free, sink_to_memory
 from .proto.errors cimport E_PYTHON
 from .proto.parser cimport parser_rebase
 from .proto.reply cimport Block, out_bytes, out_clear, out_empty, out_sent, reply_errorf, reply_object
 from .structs.ebuckets cimport eb_count
+from .types.object cimport Robj
 from .structs.dict cimport (RESIZE_ALLOW, RESIZE_AVOID, ResizePolicy, dict_bytes, dict_rehash_step, dict_rehashing,
                             dict_shrink, dict_slots)
 
@@ -802,6 +805,25 @@ cdef class Engine:
         """Writes the commands that make the data; save_rdb's reply. Options: timestamp, and save_rdb's functions, sync,
         incremental_sync, timeout_ms, key_delay_us."""
         return self.saving([fd], "aof", options).run()
+
+    def dump(self, bytes key, int db=0, int version=0):
+        """DUMP's payload in an RDB version (0: the lowest that loses nothing). None: no such key, or it can't be written
+        in that version."""
+        cdef Sink s
+        cdef RdbOptions opt
+        cdef Robj* o
+        if not 0 <= db < self.ks.ndbs or version not in (0, 10, 11, 12):
+            raise ValueError("no such database or RDB version")
+        env_freeze_now(&self.env)
+        ks_begin_command(&self.ks)
+        o = db_peek(&self.ks, &self.ks.dbs[db], slice_of(key, len(key)))
+        rdb_options(&opt, &self.ks)
+        opt.version = version
+        if o == NULL or not sink_to_memory(&s, &self.mem):
+            return None
+        payload = (<char*>s.buf)[:s.used] if rdb_dump(&s, o, &opt) else None
+        sink_free(&s)
+        return payload
 
     def fork_save(self, fds, str kind="rdb", keep=(), **options):
         """Saves in a child process, as of now: (its pid, descriptor for child_info()). kind: "rdb" or "aof", options as
