@@ -5,6 +5,7 @@ from .exec.client cimport Client
 from .exec.dispatch cimport Exec
 from .exec.registry cimport Registry
 from .keyspace.db cimport Db, Keyspace
+from .persist.job cimport SaveJob
 
 cdef class Engine:
     cdef Mem mem
@@ -23,3 +24,4 @@ cdef class Engine:
     cdef int check_thread(self) except -1
     cdef forget(self, Client* c)
     cdef rehash_idle(self)
+    cdef SaveJob saving(self, list fds, str kind, dict options)

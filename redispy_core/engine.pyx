@@ -38,6 +38,7 @@ from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
 from .exec.stats cimport stats_reset, stats_turn
 from .keyspace.db cimport Db, Keyspace, dbs_free, dbs_new, dbs_swap, ks_free, ks_free_slice, ks_init
 from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_cycle
+from .persist.job cimport SaveJob
 from .persist.rdb_load cimport RDB_DEEP, RDB_KEEP_EXPIRED, RDB_NO_CHECKSUM, RDB_REPLACE, rdb_load_python
 from .proto.errors cimport E_PYTHON
 from .proto.parser cimport parser_rebase
@@ -49,6 +50,7 @@ from .structs.dict cimport (RESIZE_ALLOW, RESIZE_AVOID, ResizePolicy, dict_bytes
 from .commands import LOADED as _command_files     # importing them binds the compiled bodies
 from .proto.decode import decode
 from .proto.replies import Error
+from .version import REDIS_VERSION
 
 cdef extern from *:
     """
@@ -66,6 +68,7 @@ cdef extern from *:
 
 # The server sees this module alone: what it needs of the rooms below is named here.
 from .exec.stats import bucket_bounds
+from .persist.job import read_child_info
 from .persist.rdb_load import RdbError
 from .proto.errors import text as error_text
 from .proto.replies import Map, Status, Verbatim
@@ -686,6 +689,45 @@ cdef class Engine:
         cdef uint32_t actions = pause_actions(&self.x)
         mode = "all" if actions & PAUSE_ALL else "write" if actions & PAUSE_WRITE else None
         return mode, pause_deadline(&self.x)
+
+    # ------------------------------------------------------------ saving
+
+    def save_rdb(self, int fd, **options):
+        """Writes the data to a descriptor as RDB, here and now: {"keys", "bytes", "seconds"}. Raises OSError.
+
+        Options: version 10 to 12 (0: the lowest that the data need), compress, checksum, aof_base; replication=(id,
+        offset, database); functions=[library sources]; aux_before, aux_after: RDB records; eof_mark: 40 bytes, sent
+        before and after; sync: fsync at the end, incremental_sync: on the way; timeout_ms: how long a pipe or socket
+        may stay full; key_delay_us: wait after each key."""
+        return self.saving([fd], "rdb", options).run()
+
+    def rewrite_aof(self, int fd, **options):
+        """Writes the commands that make the data; save_rdb's reply. Options: timestamp, and save_rdb's functions, sync,
+        incremental_sync, timeout_ms, key_delay_us."""
+        return self.saving([fd], "aof", options).run()
+
+    def fork_save(self, fds, str kind="rdb", keep=(), **options):
+        """Saves in a child process, as of now: (its pid, descriptor for child_info()). kind: "rdb" or "aof", options as
+        above. The bytes go to every one of fds; all other descriptors are closed in the child, but those in keep.
+
+        The child exits with 0, or 1 if it failed; SIGUSR1 ends it with 255. The caller waits for it, closes the
+        descriptors here and calls set_resize_avoid. Raises OSError."""
+        return self.saving(list(fds), kind, options).fork(list(keep))
+
+    cdef SaveJob saving(self, list fds, str kind, dict options):
+        cdef SaveJob job = SaveJob()
+        self.check_thread()
+        env_freeze_now(&self.env)
+        if kind != "aof":
+            options.setdefault("server_version", REDIS_VERSION.encode())
+        job.prepare(&self.ks, fds, kind, options)
+        return job
+
+    @staticmethod
+    def child_info(int info_fd):
+        """The child's next record, None if there is none yet: {"kind": "progress", "descriptor" (what became of fds[i])
+        or "end", "error": errno, "keys", "bytes", "cow_bytes" ...}. Raises EOFError after the last."""
+        return read_child_info(info_fd)
 
 
 # ---------------------------------------------------------------- helpers without self
