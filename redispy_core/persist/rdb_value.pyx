@@ -18,7 +18,7 @@ from ..base.rp cimport likely, unlikely
 from ..base.sds cimport Sds, Slice, sds_free, slice_of
 from ..structs.dict cimport Dict, dict_reserve
 from ..structs.intset cimport Intset, intset_length, intset_validate
-from ..structs.listpack cimport lp_free, lp_length, lp_new, lp_validate_integrity
+from ..structs.listpack cimport lp_first, lp_free, lp_get, lp_length, lp_new, lp_next, lp_validate_integrity
 from ..structs.quicklist cimport (QL_TAIL, Quicklist, ql_append_listpack, ql_append_plain, ql_free, ql_from_listpack,
                                   ql_new, ql_plain_data, ql_plain_new, ql_push)
 from ..types.hash cimport (HASH_ADDED, HASH_NO_MEMORY, HASH_NO_TTL, HashAt, HashPut, hash_dict, hash_expect, hash_find,
@@ -496,11 +496,26 @@ cdef Robj* read_hash(RdbReader* r, int type, Slice key, int64_t when_ms) noexcep
     return o
 
 
-cdef Robj* hash_of_listpack(RdbReader* r, uint8_t* lp, bint timed, bint known, Slice key, int64_t when_ms) noexcept nogil:
-    """known: equal fields have been looked for."""
+cdef bint any_longer(const uint8_t* lp, int64_t limit) noexcept nogil:
+    """Is there a text of more bytes?"""
+    cdef const uint8_t* p = lp_first(lp)
+    cdef size_t n = 0
+    cdef int64_t v = 0
+    while p != NULL:
+        if lp_get(p, &n, &v) != NULL and <int64_t>n > limit:
+            return True
+        p = lp_next(p)
+    return False
+
+
+cdef Robj* hash_of_listpack(RdbReader* r, uint8_t* lp, int type, Slice key, int64_t when_ms) noexcept nogil:
+    """Equal fields of the old encodings have been looked for; a zipmap's texts may be long."""
+    cdef bint timed = type == RDB_HASH_LISTPACK_EX or type == RDB_HASH_LISTPACK_EX_PRE_GA
+    cdef bint known = type == RDB_HASH_ZIPMAP or type == RDB_HASH_ZIPLIST
     cdef int stride = 3 if timed else 2
     cdef bint many = <int64_t>(lp_length(lp) // stride) > r.env.knobs.hash_max_listpack_entries
     cdef Robj* o
+    many = many or (type == RDB_HASH_ZIPMAP and any_longer(lp, r.env.knobs.hash_max_listpack_value))
     if (many or r.deep) and not known and not distinct(r, lp, stride, b"Hash listpack with dup elements"):
         return NULL
     if timed:
@@ -516,14 +531,14 @@ cdef Robj* read_hash_packed(RdbReader* r, int type, Slice key, int64_t when_ms) 
     cdef uint8_t* lp
     if type == RDB_HASH_LISTPACK:
         lp = read_listpack(r, 2, b"Hash listpack integrity check failed.")
-        return hash_of_listpack(r, lp, False, False, key, when_ms) if lp != NULL else NULL
+        return hash_of_listpack(r, lp, type, key, when_ms) if lp != NULL else NULL
     if type == RDB_HASH_ZIPMAP:
         lp = read_old(r, True, 2, b"Zipmap integrity check failed.")
     else:
         lp = read_old(r, False, 2, b"Hash ziplist integrity check failed.")
     if lp == NULL or not distinct(r, lp, 2, b"Hash ziplist with dup elements"):
         return NULL
-    return hash_of_listpack(r, lp, False, True, key, when_ms)
+    return hash_of_listpack(r, lp, type, key, when_ms)
 
 
 cdef Robj* read_hash_timed(RdbReader* r, int type, Slice key, int64_t when_ms) noexcept nogil:
@@ -537,7 +552,7 @@ cdef Robj* read_hash_timed(RdbReader* r, int type, Slice key, int64_t when_ms) n
     if not times_ordered(lp):
         lp_free(r.m, lp)
         return bad(r, b"Hash listpackex integrity check failed: times")
-    return hash_of_listpack(r, lp, True, False, key, when_ms)
+    return hash_of_listpack(r, lp, type, key, when_ms)
 
 
 # ---------------------------------------------------------------- streams, modules
