@@ -10,17 +10,19 @@ from .proto.replies import Map as Map
 from .proto.replies import Status as Status
 from .proto.replies import Verbatim as Verbatim
 
-__all__ = ["Engine", "Call", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim", "bucket_bounds",
-           "error_text", "prefixed", "RdbError"]
+__all__ = ["Engine", "Call", "RdbError", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim",
+           "bucket_bounds", "error_text", "prefixed"]
 
 ReplyError = Error
-
-class RdbError(Exception): ...
 NO_REPLY: object
 
 def prefixed(code: object, text: object) -> Error: ...
 def error_text(name: str, *args: object) -> str: ...
 def bucket_bounds(i: int) -> tuple[int, int]: ...
+
+class RdbError(Exception):
+    kind: str
+    offset: int
 
 class Call:
     __slots__ = ("engine", "client_id", "db", "name", "nested", "in_script")
@@ -94,6 +96,14 @@ class Engine:
     def dirty(self) -> int: ...
     @property
     def now_ms(self) -> int: ...
+
+    # loading
+    key_load_delay: int
+    def load_rdb(self, source: int | Callable[[int], bytes], *, staged: bool = False, keep_expired: bool = False,
+                 replace: bool = False, progress: Callable[[int, int], object] | None = None,
+                 interval: int = 2097152) -> dict[str, Any]: ...
+    def swap_staged(self, lazy: bool = True) -> None: ...
+    def discard_staged(self, lazy: bool = True) -> None: ...
 
     # settings
     def set_knob(self, name: str, value: int) -> bool: ...

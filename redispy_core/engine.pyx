@@ -39,12 +39,14 @@ from .exec.replay cimport (REPLAY_FORMAT, REPLAY_MORE, REPLAY_UNKNOWN, Replay, r
 from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
 from .exec.states cimport state_set, states_free, states_init
 from .exec.stats cimport stats_reset, stats_turn
-from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, ks_begin_command, ks_free, ks_free_slice, ks_init)
+from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, dbs_free, dbs_new, dbs_swap, ks_begin_command, ks_free,
+                           ks_free_slice, ks_init)
 from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_cycle
 from .persist.aof_out cimport AofOut, AofPolicy, aof_out_init, aof_out_sync, aof_out_write
 from .persist.job cimport SaveJob
 from .persist.rdb_save cimport RdbOptions, rdb_dump, rdb_options
 from .persist.sink cimport Sink, sink_free, sink_to_memory
+from .persist.rdb_load cimport RDB_DEEP, RDB_KEEP_EXPIRED, RDB_NO_CHECKSUM, RDB_REPLACE, rdb_load_python
 from .proto.errors cimport E_PYTHON
 from .proto.parser cimport parser_rebase
 from .proto.reply cimport Block, out_bytes, out_clear, out_empty, out_sent, reply_errorf, reply_object
@@ -75,17 +77,14 @@ cdef extern from *:
 # The server sees this module alone: what it needs of the rooms below is named here.
 from .exec.stats import bucket_bounds
 from .persist.job import read_child_info
+from .persist.rdb_load import RdbError
 from .proto.errors import text as error_text
 from .proto.replies import Map, Status, Verbatim
 
-__all__ = ["Engine", "Call", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim", "bucket_bounds",
-           "error_text", "prefixed", "RdbError"]
+__all__ = ["Engine", "Call", "RdbError", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim",
+           "bucket_bounds", "error_text", "prefixed"]
 
 ReplyError = Error
-
-
-class RdbError(Exception):
-    """Bytes that are no RDB file, or a damaged one."""
 
 
 
@@ -185,6 +184,7 @@ cdef class Engine:
         self.startup_memory = self.mem.used
 
     def __dealloc__(self):
+        self.discard_staged(False)
         waiting_free(&self.x)
         exec_free(&self.x)
         multi_free(&self.x)
@@ -411,7 +411,7 @@ cdef class Engine:
         cdef int64_t told = 0
         cdef size_t step = max(1024, min(every, 1 << 20))
         cdef bint closed
-        replay_begin(&self.x, &r)
+        replay_begin(&self.x, &r, <const int64_t*>&self.key_load_delay)
         try:
             while r.stop == REPLAY_MORE:
                 if have == cap:
@@ -562,6 +562,54 @@ cdef class Engine:
     def now_ms(self):
         """The wall clock of this turn in milliseconds."""
         return self.env.now_ms
+
+    # ------------------------------------------------------------ loading
+
+    def load_rdb(self, source, *, bint staged=False, bint keep_expired=False, bint replace=False, progress=None,
+                 int64_t interval=2 << 20):
+        """Loads an RDB file from a descriptor (from where it stands; a regular file is left behind the RDB) or from a
+        callable read(n) that waits for 1 to n bytes (b"": the end).
+
+        staged: into databases aside, for swap_staged() or discard_staged(). keep_expired: for a replica, or an AOF's
+        base. replace: a key that is there already is replaced, else it is an error. progress(bytes read, keys) is
+        called every `interval` bytes; what it returns true for ends the load. sanitize-dump-payload, rdbchecksum and
+        DEBUG SET-SKIP-CHECKSUM-VALIDATION hold.
+
+        Returns {"keys", "expired" (dropped), "empty": [keys without elements, skipped], "aux": {name: text},
+        "functions": [code], "version", "bytes", "rest": bytes that were read behind the RDB}. RdbError: what was
+        inserted until then stays (staged: is discarded)."""
+        cdef Db* dbs = self.ks.dbs
+        self.check_thread()
+        flags = RDB_KEEP_EXPIRED if keep_expired else 0
+        flags |= RDB_REPLACE if replace else 0
+        flags |= RDB_DEEP if self.env.knobs.sanitize_dump_payload == 1 else 0
+        flags |= RDB_NO_CHECKSUM if self.x.debug.skip_checksum or not self.env.knobs.rdbchecksum else 0
+        if staged:
+            self.discard_staged(False)
+            dbs = self.staged = dbs_new(&self.ks)
+        env_freeze_now(&self.env)
+        try:
+            return rdb_load_python(&self.ks, dbs, source, <int64_t*>&self.key_load_delay,
+                                   {"flags": flags, "progress": progress, "interval": interval})
+        except BaseException:
+            self.discard_staged(False)
+            raise
+
+    def swap_staged(self, bint lazy=True):
+        """What load_rdb() staged becomes the live databases; the old ones are freed, lazily or at once. Watchers and
+        caches of clients are told that all is gone."""
+        if self.staged == NULL:
+            raise ValueError("nothing is staged")
+        if self.ks.ev.flushed != NULL:
+            self.ks.ev.flushed(self.ks.ev.flushed_ctx, -1)
+        dbs_swap(&self.ks, self.staged)
+        self.discard_staged(lazy)
+
+    def discard_staged(self, bint lazy=True):
+        """Frees what load_rdb() staged, if there is something."""
+        if self.staged != NULL:
+            dbs_free(&self.ks, self.staged, lazy)
+            self.staged = NULL
 
     # ------------------------------------------------------------ settings
 

@@ -114,8 +114,8 @@ class Loading:
     def rdb(self, fd: int, path: str, *, keep_expired: bool = False, merge: bool = False, base: int = 0) -> int:
         """Loads RDB bytes from the descriptor's position; the offset behind them. Raises LoadFailed."""
         try:
-            result = self.engine.load_rdb(fd, progress=lambda done: self.step(base + done), every=self.every,
-                                          keep_expired=keep_expired, allow_dup=merge)
+            result = self.engine.load_rdb(fd, progress=lambda done, keys: self.step(base + done), interval=self.every,
+                                          keep_expired=keep_expired, replace=merge)
         except RdbError as e:
             self.log("warning", str(e))
             self.log("warning", f"Terminating server after rdb file reading failure." if not self.server.running
@@ -123,12 +123,14 @@ class Loading:
             raise LoadFailed from None
         self.keys_loaded, self.keys_expired = result["keys"], result["expired"]
         self._tell_aux(result["aux"])
-        if result.get("empty_skipped"):
+        for key in result["empty"]:
+            self.log("notice", f"rdbLoadObject skipping empty key: {key.decode('utf-8', 'replace')}")
+        if result["empty"]:
             self.log("warning", f"Done loading RDB, keys loaded: {self.keys_loaded}, keys expired: {self.keys_expired}, "
-                                f"empty keys skipped: {result['empty_skipped']}.")
+                                f"empty keys skipped: {len(result['empty'])}.")
         else:
             self.log("notice", f"Done loading RDB, keys loaded: {self.keys_loaded}, keys expired: {self.keys_expired}.")
-        return int(result["rest_offset"])
+        return os.lseek(fd, 0, os.SEEK_CUR)
 
     def _tell_aux(self, aux: dict[bytes, bytes]) -> None:
         self.aux = aux

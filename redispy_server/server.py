@@ -74,6 +74,7 @@ class Server:
         self.config.on_number = self.engine.set_knob
         self.config.push_numbers()
         self.engine.set_password(_secret(self.config["requirepass"]))
+        self.engine.key_load_delay = self.config["key-load-delay"]
         self.engine.debug_allowed = self.config["enable-debug-command"]
         self._push_output_limits()
 
@@ -91,6 +92,7 @@ class Server:
         self.config.on_apply_group(["save", "stop-writes-on-bgsave-error"], self.judge_disk)
         self.config.on_apply_group(["appendfsync", "aof-timestamp-enabled"], self.aof.settings_changed)
         on("no-appendfsync-on-rewrite", lambda old, new: self.aof.child_changed())
+        on("key-load-delay", lambda old, new: setattr(self.engine, "key_load_delay", new))
         on("appendonly", lambda old, new: self._switch_aof(new))
         on("bind", lambda old, new: self._rebind("Failed to bind to specified addresses."))
         on("port", lambda old, new: self._rebind("Unable to listen on this port. Check server logs."))

@@ -266,6 +266,12 @@ TEXTS = {
                           "to schedule a BGSAVE whenever possible.",
     "AOF_REWRITE_IN_PROGRESS": "ERR Background append only file rewriting already in progress",
     "MISCONF_AOF": "MISCONF Errors writing to the AOF file: %s",
+    "DUMP_WRONG": "ERR DUMP payload version or checksum are wrong",
+    "DUMP_BAD": "ERR Bad data format",
+    "BUSYKEY": "BUSYKEY Target key name already exists.",
+    "RESTORE_TTL": "ERR Invalid TTL value, must be >= 0",
+    "RESTORE_IDLETIME": "ERR Invalid IDLETIME value, must be >= 0",
+    "RESTORE_FREQ": "ERR Invalid FREQ value, must be >= 0 and <= 255",
 }
 
 
