@@ -74,9 +74,18 @@ class Server:
         on("requirepass", lambda old, new: self.engine.set_password(_secret(new)))
         on("client-output-buffer-limit", lambda old, new: self._push_output_limits())
         on("dir", lambda old, new: os.chdir(new))
+        on("maxmemory", lambda old, new: self._tell_excess(new))
         on("maxclients", lambda old, new: self._raise_fd_limit(new, must=True))
         on("bind", lambda old, new: self._rebind("Failed to bind to specified addresses."))
         on("port", lambda old, new: self._rebind("Unable to listen on this port. Check server logs."))
+
+    def _tell_excess(self, limit: int) -> None:
+        """Keys are evicted at the end of this turn, if the policy allows it."""
+        used = self.engine.counters()["used_memory"]
+        if 0 < limit < used:
+            policy = self.config["maxmemory-policy"]
+            self.log("warning", f"WARNING: {used} bytes are in use, more than the new maxmemory of {limit}: keys will "
+                                f"be evicted or writes refused, as maxmemory-policy {policy} says")
 
     def _rebind(self, refusal_text: str) -> None:
         """Opens what is new before it closes what is no longer wanted; what stays is not touched."""
@@ -239,7 +248,7 @@ class Server:
         """Settings that are understood and stored, and do nothing in this version: nobody shall rely on them."""
         c = self.config
         asked = {
-            "maxmemory": c["maxmemory"], "appendonly": c["appendonly"], "user": c.users, "aclfile": c["aclfile"],
+            "appendonly": c["appendonly"], "user": c.users, "aclfile": c["aclfile"],
             "tls-port": c["tls-port"], "replicaof": c["replicaof"], "cluster-enabled": c["cluster-enabled"],
             "loadmodule": c.modules,
         }
