@@ -23,6 +23,8 @@ cdef struct Mem:
     Span* now[SLAB_CLASSES]       # the span that each size class allocates from
     Span* roomy[SLAB_CLASSES]     # its other spans with room
     Arena* arenas                 # newest first
+    Span* cold                    # empty spans whose pages a helper is to release, linked
+    bint leave_cold               # ... collect them there
     bint no_slabs          # no address space to be had (or a sanitizer build): all goes to the allocator below
 
 cdef void mem_init(Mem* m) noexcept nogil
@@ -49,6 +51,10 @@ cdef void mem_helper_init(Mem* h, mem_full_fn full, void* ctx) noexcept nogil   
 cdef void mem_helper_destroy(Mem* h) noexcept nogil                       # all returns must have been taken
 cdef MemReturns* mem_helper_take(Mem* h) noexcept nogil                   # what was freed since the last call; NULL: nothing
 cdef bint mem_take_back(Mem* m, MemReturns* r, int spans) noexcept nogil  # the owner: so many spans of it; True: done, r is gone
+# Giving an empty span's pages back is a system call of some microseconds, so that, too, can be the helper's.
+cdef Span* mem_cold_take(Mem* m) noexcept nogil                           # what m.cold has gathered (with m.leave_cold); nobody allocates from these now
+cdef void mem_cold_release(Span* p) noexcept nogil                        # on any thread: gives their pages back; O(spans)
+cdef void mem_cold_return(Mem* m, Span* p) noexcept nogil                 # the owner: they can be used again; O(spans)
 cdef MemReturns* mem_returns_next(MemReturns* r) noexcept nogil
 cdef void mem_returns_link(MemReturns* r, MemReturns* next) noexcept nogil  # for lists of them
 

@@ -241,7 +241,10 @@ cdef Arena* new_arena(Mem* m) noexcept nogil:
 
 cdef Span* fresh_span(Mem* m) noexcept nogil:
     cdef Arena* a = m.arenas
-    cdef Span* p
+    cdef Span* p = m.cold
+    if p != NULL:
+        m.cold = p.next
+        return p
     while a != NULL:
         if a.free != NULL:
             p = a.free
@@ -324,12 +327,20 @@ cdef inline void* slab_alloc(Mem* m, size_t n) noexcept nogil:
     return block
 
 
+cdef inline void release_pages(Span* p) noexcept nogil:
+    raw_release(<char*>p + PAGE, SPAN - PAGE)           # the first page keeps the link
+
+
 cdef void return_span(Mem* m, Span* p) noexcept nogil:
     cdef Arena* a = p.arena
     if p.listed:
         unlist(m, p)
     if a.warm >= WARM_SPANS:
-        raw_release(<char*>p + PAGE, SPAN - PAGE)       # the first page keeps the link
+        if m.leave_cold:
+            p.next = m.cold
+            m.cold = p
+            return
+        release_pages(p)
     else:
         a.warm += 1
     p.next = a.free
@@ -456,6 +467,27 @@ cdef bint mem_take_back(Mem* m, MemReturns* r, int spans) noexcept nogil:
         r.done += 1
     free(r)
     return True
+
+
+cdef Span* mem_cold_take(Mem* m) noexcept nogil:
+    cdef Span* p = m.cold
+    m.cold = NULL
+    return p
+
+
+cdef void mem_cold_release(Span* p) noexcept nogil:
+    while p != NULL:
+        release_pages(p)
+        p = p.next
+
+
+cdef void mem_cold_return(Mem* m, Span* p) noexcept nogil:
+    cdef Span* next
+    while p != NULL:
+        next = p.next
+        p.next = p.arena.free
+        p.arena.free = p
+        p = next
 
 
 cdef MemReturns* mem_returns_next(MemReturns* r) noexcept nogil:

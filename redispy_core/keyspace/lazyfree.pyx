@@ -15,8 +15,9 @@ Only the owner's counters say what is used: lazy_pending falls when the memory o
 """
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
-from ..base.mem cimport (Mem, MemReturns, mem_calloc, mem_free, mem_helper_destroy, mem_helper_init, mem_helper_take,
-                         mem_returns_link, mem_returns_next, mem_take_back)
+from ..base.mem cimport (Mem, MemReturns, Span, mem_calloc, mem_cold_release, mem_cold_return, mem_cold_take, mem_free,
+                         mem_helper_destroy, mem_helper_init, mem_helper_take, mem_returns_link, mem_returns_next,
+                         mem_take_back)
 from ..base.rp cimport likely, unlikely
 from ..structs.dict cimport Dict, dict_clear, dict_clear_step
 from ..structs.ebuckets cimport Ebuckets, eb_clear, eb_init
@@ -113,6 +114,8 @@ cdef struct LazyThread:
     MemReturns* done_first
     MemReturns* done_last
     size_t done                     # objects freed, of done
+    Span* cold                      # spans whose pages are to be released
+    Span* released                  # ... and have been
     int wake_fd
     int pid                         # of the process that has the thread
     bint ready                      # atomic: done is not empty, or its objects are not counted
@@ -218,12 +221,26 @@ cdef void publish_while_freeing(void* ctx) noexcept nogil:
     pthread_mutex_unlock(&t.lock)
 
 
+cdef void release_cold(LazyThread* t) noexcept nogil:
+    """The lock is held, but not while the pages go; the owner gives no others before these are back."""
+    cdef Span* p = t.cold
+    pthread_mutex_unlock(&t.lock)
+    mem_cold_release(p)
+    pthread_mutex_lock(&t.lock)
+    t.cold = NULL
+    t.released = p
+    lazy_flag_set(&t.ready, True)
+
+
 cdef void* thread_main(void* arg) noexcept nogil:
     cdef LazyThread* t = <LazyThread*>arg
     cdef Corpse* c
     pthread_mutex_lock(&t.lock)
     while not t.stop:
         pause_if_asked(t)
+        if t.cold != NULL:
+            release_cold(t)
+            continue
         c = t.first
         if c == NULL:
             if t.working:
@@ -296,38 +313,46 @@ cdef void hand_over(Lazyfree* l, Mem* m) noexcept nogil:
             free_here(l, m)
             return
     t = l.thread
+    m.leave_cold = True
     pthread_mutex_lock(&t.lock)
-    if t.last != NULL:
-        t.last.next = l.first
-    else:
-        t.first = l.first
-    t.last = l.last
+    if l.first != NULL:
+        if t.last != NULL:
+            t.last.next = l.first
+        else:
+            t.first = l.first
+        t.last = l.last
+    if t.cold == NULL and t.released == NULL:
+        t.cold = mem_cold_take(m)
     pthread_cond_signal(&t.work)
     pthread_mutex_unlock(&t.lock)
     l.first = l.last = NULL
 
 
 cdef void lazy_hand_over(Lazyfree* l, Mem* m) noexcept nogil:
-    if unlikely(l.first != NULL):
+    if unlikely(l.first != NULL) or unlikely(m.cold != NULL):
         hand_over(l, m)
 
 
-cdef void fetch(Lazyfree* l) noexcept nogil:
+cdef void fetch(Lazyfree* l, Mem* m) noexcept nogil:
     """What the thread has published becomes l.returns; those are used up."""
     cdef LazyThread* t = l.thread
+    cdef Span* released
     pthread_mutex_lock(&t.lock)
     l.returns = t.done_first
     l.returned = t.done
     t.done_first = t.done_last = NULL
     t.done = 0
+    released = t.released
+    t.released = NULL
     lazy_flag_set(&t.ready, False)
     pthread_mutex_unlock(&t.lock)
+    mem_cold_return(m, released)
 
 
 cdef bint take_back(Lazyfree* l, Mem* m, int spans) noexcept nogil:
     cdef MemReturns* next
     if l.returns == NULL and l.returned == 0:
-        fetch(l)
+        fetch(l, m)
     while l.returns != NULL:
         next = mem_returns_next(l.returns)
         if not mem_take_back(m, l.returns, spans):
@@ -365,8 +390,11 @@ cdef void lazy_end(Lazyfree* l, Mem* m) noexcept nogil:
         pthread_cond_signal(&t.work)
         pthread_mutex_unlock(&t.lock)
         lazy_join(t.thread)
+        mem_cold_return(m, t.cold)
         while lazy_take_back(l, m, 1 << 30):
             pass
+        m.leave_cold = False
+        mem_cold_return(m, mem_cold_take(m))
         if t.first != NULL:
             t.last.next = l.first
             l.first = t.first
