@@ -703,3 +703,84 @@ cdef class MemFace:
 def allocator_name():
     """Name and version of the allocator below, as INFO's mem_allocator reports it."""
     return (<bytes>mem_allocator_name()).decode()
+
+
+cdef class MemHelperFace:
+    """A helper of a MemFace for tests: the owner allocates, another thread frees, the owner takes back."""
+    cdef readonly MemFace owner
+    cdef Mem mem
+    cdef size_t full
+
+    def __cinit__(self, MemFace owner):
+        self.owner = owner
+        mem_helper_init(&self.mem, count_full, <void*>self)
+
+    def __dealloc__(self):
+        mem_helper_destroy(&self.mem)
+
+    @property
+    def was_full(self):
+        """How often much had gathered."""
+        return self.full
+
+    def fill(self, sizes):
+        """Blocks of these sizes, each full of its own mark; their addresses."""
+        blocks = []
+        for i, n in enumerate(sizes):
+            p = <char*>mem_alloc(&self.owner.mem, n)
+            memset(p, i % 251, n)
+            blocks.append((<uintptr_t>p, n, i % 251))
+        return blocks
+
+    def check(self, list blocks):
+        """Each block still has its mark."""
+        cdef size_t k
+        for address, n, mark in blocks:
+            p = <unsigned char*><uintptr_t>address
+            for k in range(n):
+                assert p[k] == mark, (n, k)
+
+    def owner_free(self, list blocks):
+        for address, _, _ in blocks:
+            mem_free(&self.owner.mem, <void*><uintptr_t>address)
+
+    def free(self, list blocks):
+        """Frees them as the helper, without the GIL: beside what the owner does meanwhile."""
+        cdef size_t n = len(blocks)
+        cdef size_t i
+        cdef void** all = <void**>calloc(n + 1, sizeof(void*))
+        for i in range(n):
+            all[i] = <void*><uintptr_t>blocks[i][0]
+        with nogil:
+            for i in range(n):
+                mem_free(&self.mem, all[i])
+        free(all)
+
+    def take(self):
+        """What was freed, for take_back; None: nothing."""
+        cdef MemReturns* r = mem_helper_take(&self.mem)
+        return <uintptr_t>r if r != NULL else None
+
+    def take_back(self, returns, int spans=1 << 30):
+        """True when the owner has all of it."""
+        return mem_take_back(&self.owner.mem, <MemReturns*><uintptr_t>returns, spans)
+
+    def release_cold(self):
+        """What a helper does with empty spans that the owner leaves to it; how many there were."""
+        cdef Span* p
+        cdef size_t n = 0
+        cdef Span* cold
+        self.owner.mem.leave_cold = True
+        cold = p = mem_cold_take(&self.owner.mem)
+        while p != NULL:
+            p = p.next
+            n += 1
+        with nogil:
+            mem_cold_release(cold)
+        mem_cold_return(&self.owner.mem, cold)
+        return n
+
+
+cdef void count_full(void* ctx) noexcept nogil:
+    with gil:
+        (<MemHelperFace>ctx).full += 1

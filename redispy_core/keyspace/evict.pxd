@@ -20,11 +20,12 @@ cdef struct Candidate:
 cdef struct EvictState:
     Candidate pool[EVICT_POOL]     # lowest rank first
     int n
-    int next_db                # random policies
+    int next_db                # the databases take turns
     bint running               # the last call ended with EVICT_RUNNING
     bint failed                # ... EVICT_FAIL
     int64_t over_since_us      # since when the limit is exceeded; 0: it is not
     int64_t over_us            # total of the times before
+    int64_t promised           # bytes that the freeing thread will free of evicted values
     int64_t deletion_us        # the longest deletion of the last call, while latency is monitored
     int64_t tenacity           # the setting that slice_us was computed for
     int64_t slice_us

