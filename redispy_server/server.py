@@ -75,6 +75,7 @@ class Server:
         on("client-output-buffer-limit", lambda old, new: self._push_output_limits())
         on("dir", lambda old, new: os.chdir(new))
         on("maxmemory", lambda old, new: self._tell_excess(new))
+        on("activedefrag", lambda old, new: _refuse_defrag(new))
         on("maxclients", lambda old, new: self._raise_fd_limit(new, must=True))
         on("bind", lambda old, new: self._rebind("Failed to bind to specified addresses."))
         on("port", lambda old, new: self._rebind("Unable to listen on this port. Check server logs."))
@@ -255,6 +256,9 @@ class Server:
         for name, value in asked.items():
             if value:
                 self.log("warning", f"{name} is set but has no effect in redispy {VERSION}")
+        if c["activedefrag"]:
+            self.log("warning", "activedefrag needs Redis's own allocator: it is turned off")
+            c.assign("activedefrag", "no")
         if c["save"]:
             self.log("warning", f"redispy {VERSION} keeps data in memory only: save points are ignored")
 
@@ -306,6 +310,13 @@ class Server:
 def refusal(name: str) -> bytes:
     """An error reply as bytes, for a connection that does not become a client."""
     return f"-{error_text(name)}\r\n".encode()
+
+
+def _refuse_defrag(wanted: bool) -> None:
+    """The reply of a server that was built with another allocator."""
+    if wanted:
+        raise ApplyError("Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified "
+                         "Jemalloc like the one shipped by default with the Redis source distribution")
 
 
 def _secret(text: str | None) -> bytes | None:
