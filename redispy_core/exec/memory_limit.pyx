@@ -17,6 +17,7 @@ from ..base.rp cimport likely, unlikely
 from ..base.sds cimport Slice
 from ..keyspace.db cimport db_flush
 from ..keyspace.evict cimport EVICT_FAIL, evict, evict_excess, evict_forget, evict_init
+from ..keyspace.journal cimport TO_ALL, journal_as, journal_force, journaling
 from ..keyspace.lazyfree cimport lazy_hand_over, lazy_pending, lazy_take_back
 from ..proto.errors cimport E_OOM
 from ..proto.reply cimport reply_error, reply_ok
@@ -141,9 +142,13 @@ cdef int flush_databases(Ctx* x, int db, bint lazy) noexcept nogil:
     if x.ks.ev.flushed != NULL:             # before: who watches a key that is not there is not concerned
         x.ks.ev.flushed(x.ks.ev.flushed_ctx, db)
     removed = db_flush(x.ks, db, lazy or waits)
-    # journal: even when nothing was removed
     x.ks.ev.dirty += removed
-    return wait_for_thread(x) if waits and removed else reply_ok(x.out)
+    journal_force(&x.ks.journal, TO_ALL)    # even when nothing was removed
+    if not waits or not removed:
+        return reply_ok(x.out)
+    if journaling(&x.ks.journal):           # a command that waits leaves only if it says so
+        journal_as(&x.ks.journal, x.db.id, x.argv, x.argc)
+    return wait_for_thread(x)
 
 
 cdef void memory_limit_free(Exec* x) noexcept nogil:

@@ -7,6 +7,7 @@ from ..structs.dict cimport Dict
 from ..structs.ebuckets cimport Ebuckets
 from ..types.object cimport NO_EXPIRE, ObjType, Encoding, Robj
 from .events cimport Events, EventClass
+from .journal cimport Journal
 from .lazyfree cimport Lazyfree
 
 cdef enum:
@@ -37,14 +38,15 @@ cdef struct Keyspace:
     Db* dbs
     int ndbs
     Events ev
+    Journal journal
     KeyspaceStats stats
     bint replica                # expired keys are missing here, but only the primary's DEL removes them
+    bint loading                # nothing is expired: what was written is restored first
     bint may_expire             # False while writes are paused: expired keys are missing, not removed
     bint no_touch               # this command must not refresh LRU/LFU (CLIENT NO-TOUCH)
     bint active_expire          # DEBUG SET-ACTIVE-EXPIRE
     Lazyfree lazy               # flushed databases and big values on their way to the thread that frees them
-    size_t not_counted          # used memory that maxmemory does not limit: buffers of AOF and replicas; kept by the rooms that own them
-    bint may_evict              # False while loading
+    size_t not_counted          # used memory that maxmemory does not limit, beside the journal's: buffers of replicas; kept by the rooms that own them
     const char* memo_ptr        # hash of the last argument looked up: valid within one command
     size_t memo_len
     uint64_t memo_hash
@@ -85,6 +87,9 @@ cdef int64_t db_evict(Keyspace* ks, Db* db, Robj* o, uint64_t hash) noexcept nog
 cdef Robj* db_random(Keyspace* ks, Db* db) noexcept nogil                    # a live key, uniform; NULL when empty
 cdef int64_t db_flush(Keyspace* ks, int id, bint lazy) noexcept nogil        # id -1: all; keys removed
 cdef void db_swap(Keyspace* ks, int a, int b) noexcept nogil
+cdef Db* dbs_new(Keyspace* ks) noexcept nogil                                # a second, empty set of databases, to be filled and swapped in
+cdef void dbs_swap(Keyspace* ks, Db* dbs) noexcept nogil                     # exchanges the contents with the live ones; O(databases)
+cdef void dbs_free(Keyspace* ks, Db* dbs, bint lazy) noexcept nogil          # with all keys
 cdef void key_changed(Keyspace* ks, Db* db, Slice key, EventClass event_class, const char* event) noexcept nogil   # dirty, WATCH, tracking, blocked clients, notification
 cdef void key_event(Keyspace* ks, Db* db, Slice key, EventClass event_class, const char* event) noexcept nogil     # a further notification only
 cdef void key_touched(Keyspace* ks, Db* db, Slice key) noexcept nogil        # WATCH, tracking, blocked clients only

@@ -31,6 +31,7 @@ cdef struct EvictState:
     int64_t slice_us
 
 cdef void evict_init(EvictState* s) noexcept nogil
+cdef size_t evict_not_counted(const Keyspace* ks) noexcept nogil                  # used memory that maxmemory does not limit: buffers of replicas and of the append-only file; O(1)
 cdef size_t evict_excess(const Keyspace* ks) noexcept nogil                       # bytes over the limit; O(1)
 cdef EvictResult evict(EvictState* s, Keyspace* ks) noexcept nogil                # samples and removes until the limit is kept or the time is over
 cdef void evict_forget(EvictState* s) noexcept nogil                              # the policy changed: the candidates' ranks mean nothing any more

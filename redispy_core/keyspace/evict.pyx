@@ -21,6 +21,7 @@ from libc.math cimport pow
 from libc.stdint cimport UINT64_MAX, int64_t, uint64_t
 from ..base.env cimport (POLICY_ALLKEYS, POLICY_LFU, POLICY_NOEVICTION, POLICY_RANDOM, POLICY_TTL, env_mono_us,
                          env_rand_below)
+from ..base.mem cimport mem_usable
 from ..base.rp cimport likely, rp_prefetch
 from ..structs.dict cimport Dict, dict_hash, dict_holds, dict_random, dict_sample
 from ..types.object cimport LRU_MAX, Robj, robj_expire, robj_key, robj_lru, robj_memory
@@ -52,16 +53,21 @@ cdef void evict_forget(EvictState* s) noexcept nogil:
     s.n = 0
 
 
+cdef size_t evict_not_counted(const Keyspace* ks) noexcept nogil:
+    return ks.not_counted + (mem_usable(ks.journal.aof) if ks.journal.aof != NULL else 0)
+
+
 cdef size_t evict_excess(const Keyspace* ks) noexcept nogil:
     cdef size_t limit = <size_t>ks.env.knobs.maxmemory
-    if likely(limit == 0 or ks.mem.used <= limit + ks.not_counted):
+    if likely(limit == 0 or ks.mem.used <= limit):
         return 0
-    return ks.mem.used - limit - ks.not_counted
+    limit += evict_not_counted(ks)
+    return ks.mem.used - limit if ks.mem.used > limit else 0
 
 
 cdef inline bint ours_to_evict(const Keyspace* ks) noexcept nogil:
-    """A replica waits for its primary's deletions; while clients are paused for a failover nothing may change."""
-    return ks.may_evict and ks.may_expire and not (ks.replica and ks.env.knobs.replica_ignore_maxmemory)
+    """A replica waits for its primary's deletions; while writes are paused, or a data set is loaded, nothing goes."""
+    return not ks.loading and ks.may_expire and not (ks.replica and ks.env.knobs.replica_ignore_maxmemory)
 
 
 # ---------------------------------------------------------------- candidates

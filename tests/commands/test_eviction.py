@@ -292,9 +292,10 @@ def test_what_is_not_counted(engine):
 def test_no_eviction_while_loading_or_paused(engine):
     fill(engine, 50)
     limit(engine, "allkeys-lru", -5000)
-    engine.core.may_evict = False
-    assert engine.ask("SET", "a", VALUE) == Simple("OK") and evicted(engine) == 0
-    engine.core.may_evict = True
+    engine.core.set_loading(True)
+    settle(engine)
+    assert evicted(engine) == 0
+    engine.core.set_loading(False)
     client = engine.client()
     client.call("CLIENT", "PAUSE", 1000, "WRITE")
     settle(engine)
