@@ -2,7 +2,7 @@
 import pytest
 
 from redispy_core.engine import Engine, ReplyError
-from support.resp import Error, Simple
+from support.resp import Error, Simple, encode
 
 POLICIES = {"volatile-lru": 1, "volatile-lfu": 2, "volatile-ttl": 8, "volatile-random": 16, "allkeys-lru": 1 | 4,
             "allkeys-lfu": 2 | 4, "allkeys-random": 16 | 4, "noeviction": 32}
@@ -360,6 +360,45 @@ def test_times_over_the_limit(engine):
     assert engine.core.counters()["total_eviction_exceeded_time"] == 0
 
 
+@pytest.mark.parametrize("lazy, word", [(0, b"DEL"), (1, b"UNLINK")])
+def test_evictions_are_propagated(engine, lazy, word):
+    engine.set("lazyfree_lazy_eviction", lazy)
+    engine.call("SET", "a", VALUE)
+    engine.call("SET", "b", VALUE, db=3)
+    engine.core.journal_to(1)
+    engine.set("maxmemory_policy", POLICIES["allkeys-lru"])
+    engine.set("maxmemory", 1)
+    assert engine.ask("SET", "c", 1) == OOM
+    commands = engine.core.take_aof()
+    for db, key in ((b"0", b"a"), (b"3", b"b")):
+        assert encode(["SELECT", db]) + encode([word, key]) in commands
+    assert b"SET" not in commands
+
+
+def test_evictions_before_a_transaction_stand_outside_of_it(engine):
+    client = engine.client()
+    engine.call("SET", "a", VALUE)
+    engine.core.journal_to(1)
+    client.call("MULTI")
+    client.call("SET", "b", "x")
+    client.call("SET", "c", "x")
+    limit(engine, "allkeys-lru", -1)
+    assert len(client.call("EXEC")) == 2
+    assert engine.core.take_aof() == b"".join(encode(c) for c in (
+        ["SELECT", "0"], ["DEL", "a"], ["MULTI"], ["SET", "b", "x"], ["SET", "c", "x"], ["EXEC"]))
+
+
+def test_the_buffer_of_the_append_only_file_is_not_counted(engine):
+    fill(engine, 100)
+    engine.core.journal_to(1)
+    limit(engine, "allkeys-random", 5000)
+    for _ in range(100):
+        engine.call("SET", "k1", VALUE)
+    settle(engine)
+    assert evicted(engine) == 0 and used(engine) > engine.core.knob("maxmemory") + 10_000
+    assert engine.core.counters()["mem_not_counted_for_evict"] > 20_000
+
+
 # --- time
 
 def real_time_engine(tenacity):
@@ -411,11 +450,11 @@ def test_lazy_eviction_of_large_values(engine):
         engine.call("SADD", f"s{k}", *range(10**6, 10**6 + 600), "text")
     limit(engine, "allkeys-random", -1)
     engine.set("maxmemory", used(engine) // 2)
-    while engine.core.before_sleep() & 2:
+    settle(engine)
+    assert 3 < engine.call("DBSIZE") < 17                   # what they will free counts already
+    while engine.core.counters()["lazyfree_pending_objects"] or engine.core.before_sleep() & 2:
         pass
     assert used(engine) <= engine.core.knob("maxmemory") and 3 < engine.call("DBSIZE") < 17
-    while engine.core.counters()["lazyfree_pending_objects"]:
-        pass
     assert engine.core.counters()["lazyfreed_objects"] == evicted(engine)
 
 

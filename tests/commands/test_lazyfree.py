@@ -262,6 +262,30 @@ def test_flush_in_a_transaction_frees_at_once(raw):
     assert info(raw, "lazyfreed_objects") == 0
 
 
+def test_a_child_saves_while_the_thread_frees(raw):
+    """The fork waits for a pause of the thread; both end well."""
+    for _ in range(3):
+        raw.call("DEBUG", "POPULATE", 100_000)
+        raw.call("SET", "after", "flush")
+        assert raw.pipeline(["FLUSHALL", "ASYNC"], ["SET", "kept", "x"], ["BGSAVE"])[:2] == [Simple("OK")] * 2
+        end = time.monotonic() + 20
+        while info(raw, "rdb_bgsave_in_progress") or info(raw, "lazyfree_pending_objects"):
+            assert time.monotonic() < end
+    assert b"rdb_last_bgsave_status:ok" in raw.call("INFO") and raw.call("DBSIZE") == 1
+
+
+def test_waiting_flush_is_recorded_once(start):
+    server = start(appendonly="yes")
+    with server.raw() as raw:
+        raw.call("SET", "a", "x")
+        raw.call("FLUSHALL")
+        raw.call("FLUSHALL")
+        raw.call("SET", "b", "y")
+    server.stop()
+    text = b"".join(path.read_bytes() for path in server.directory.glob("appendonlydir/*.incr.aof"))
+    assert text.count(b"FLUSHALL") == 2 and text.index(b"FLUSHALL") > text.index(b"$1\r\na\r\n")
+
+
 def test_client_that_leaves_while_its_flush_runs(server, raw):
     raw.call("CONFIG", "RESETSTAT")
     raw.call("DEBUG", "POPULATE", 50000)
