@@ -575,7 +575,7 @@ cdef class Engine:
         called every `interval` bytes; what it returns true for ends the load. sanitize-dump-payload, rdbchecksum and
         DEBUG SET-SKIP-CHECKSUM-VALIDATION hold.
 
-        Returns {"keys", "expired" (dropped), "empty": [keys without elements, skipped], "aux": {name: text},
+        Returns {"keys", "expired" (dropped), "empty": [keys without elements, skipped], "aux": {name: value},
         "functions": [code], "version", "bytes", "rest": bytes that were read behind the RDB}. RdbError: what was
         inserted until then stays (staged: is discarded)."""
         cdef Db* dbs = self.ks.dbs

@@ -397,7 +397,7 @@ cdef bint told_progress(void* ctx, uint64_t offset, uint64_t keys) noexcept with
 
 
 cdef bint told_aux(void* ctx, Slice name, Slice value) noexcept with gil:
-    (<Loading>ctx).aux[name.ptr[:name.len].decode("utf-8", "replace")] = value.ptr[:value.len].decode("utf-8", "replace")
+    (<Loading>ctx).aux[name.ptr[:name.len]] = value.ptr[:value.len]
     return True
 
 
