@@ -591,8 +591,11 @@ cdef class Engine:
         try:
             return rdb_load_python(&self.ks, dbs, source, <int64_t*>&self.key_load_delay,
                                    {"flags": flags, "progress": progress, "interval": interval})
-        except BaseException:
-            self.discard_staged(False)
+        except BaseException as e:
+            if isinstance(e, RdbError) and e.reason:
+                self.report(e.reason)
+            if staged:
+                self.discard_staged(False)
             raise
 
     def swap_staged(self, bint lazy=True):
