@@ -4,8 +4,8 @@ Room `script`; the runtime calls `lua_guard` on each new state and compiles ever
 
 - `loadstring`, `load`: Lua takes a chunk that begins with ESC for bytecode, which it does not verify: crafted bytecode
   reads and writes any memory. Here a blank goes before it, so the parser complains of the character as of any other.
-- The parser keeps the chunk's name only in a C variable (CVE-2025-49844): a collection while it parses frees it. Here
-  an equal string is on the stack; strings being interned, it is the same one.
+- The parser keeps the chunk's name only in a C variable (CVE-2025-49844): a collection may free it. Here an equal
+  string is on the stack meanwhile; strings being interned, it is the same one.
 - `unpack(t, i, j)`: the count of values overflows an int (CVE-2025-46817).
 - A long bracket's `=` are counted in an int (CVE-2025-46819): chunks of 1 GB and more are refused.
 - `string.rep`: no hook runs inside, so a script that makes gigabytes cannot be stopped: a limit.

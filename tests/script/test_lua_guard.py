@@ -92,12 +92,6 @@ def test_a_chunks_name_lives_while_it_is_parsed(lua):
     assert lua.run(NAME_IN_USE) == [b"(load):1: unexpected symbol near '='"]
 
 
-def test_a_stock_lua_frees_a_chunks_name_while_it_is_parsed():
-    code = f"from redispy_core.script.lua_face import LuaFace\nprint(LuaFace(guarded=False).run({NAME_IN_USE!r}))"
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60, capture_output=True)
-    assert b"(load):1" not in run.stdout
-
-
 def test_unpack_counts_without_overflow(lua):
     for i, j in ((-2147483648, 2147483647), (1, 2147483647), (-1, 2147483647), (-2147483648, 0), (1, 8000)):
         assert error_of(lua, f"return unpack({{}}, {i}, {j})") == "user_script:1: too many results to unpack"
