@@ -3,7 +3,7 @@
 Its allocator counts, may be given a limit, and puts a mark behind every block: a write beyond a block's end, by Lua or
 by a library here, is found by `check()` or when the block is freed. Freed memory is overwritten.
 """
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 from .luaapi cimport (
     LUA_MULTRET, LUA_OK, LUA_TBOOLEAN, LUA_TLIGHTUSERDATA, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING,
@@ -86,21 +86,30 @@ cdef void* lua_heap(void* ud, void* p, size_t osize, size_t nsize) noexcept nogi
     return moved
 
 
+cdef void* plain_heap(void* ud, void* p, size_t osize, size_t nsize) noexcept nogil:
+    if nsize == 0:
+        free(p)
+        return NULL
+    return realloc(p, nsize)
+
+
 class LuaError(Exception):
     """An error that a script did not catch; args[0] holds its text as bytes."""
 
 
 cdef class LuaFace:
-    """`run` executes a chunk. `guarded=False` leaves the stock functions as they are."""
+    """`run` executes a chunk. `guarded=False` leaves the stock functions as they are; `watched=False` takes memory from
+    libc as it is, for measurements: `limit`, `used` and `check` know nothing of it then.
+    """
     cdef const LuaApi* lua
     cdef lua_State* L
     cdef Heap heap
 
-    def __cinit__(self, bint guarded=True):
+    def __cinit__(self, bint guarded=True, bint watched=True):
         loader.load()
         self.lua = luaapi()
         memset(&self.heap, 0, sizeof(self.heap))
-        self.L = self.lua.newstate(lua_heap, &self.heap)
+        self.L = self.lua.newstate(lua_heap if watched else plain_heap, &self.heap)
         self.add(self.lua.open_base, b"")
         self.add(self.lua.open_table, b"table")
         self.add(self.lua.open_string, b"string")
