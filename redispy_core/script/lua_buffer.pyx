@@ -4,16 +4,19 @@ Room `script`; cjson, cmsgpack and struct write their results into one. A larger
 thing that can fail; the old one is left to the collector.
 """
 from libc.string cimport memcpy
-from .luaapi cimport LuaApi, lua_State
+from .luaapi cimport LuaApi, lua_State, lua_upvalue
 
 cdef enum:
     FIRST = 512
+    KEPT = 1 << 16                     # bytes; larger ones are left to the collector
 
 
-cdef void buffer_begin(LuaBuffer* b, const LuaApi* lua, lua_State* L, int anchor) noexcept nogil:
-    b.lua, b.L, b.anchor, b.n = lua, L, anchor, 0
-    b.p = <char*>lua.touserdata(L, anchor)
-    b.room = lua.objlen(L, anchor) if b.p != NULL else 0
+cdef void buffer_begin(LuaBuffer* b, const LuaApi* lua, lua_State* L, int upvalue) noexcept nogil:
+    b.lua, b.L, b.anchor, b.n = lua, L, lua_upvalue(upvalue), 0
+    b.p = <char*>lua.touserdata(L, b.anchor)
+    b.room = lua.objlen(L, b.anchor) if b.p != NULL else 0
+    if b.p == NULL:
+        buffer_grow(b, 1)
 
 
 cdef void buffer_grow(LuaBuffer* b, size_t more) noexcept nogil:
@@ -28,8 +31,8 @@ cdef void buffer_grow(LuaBuffer* b, size_t more) noexcept nogil:
     b.p, b.room = p, room
 
 
-cdef void buffer_push(LuaBuffer* b) noexcept nogil:
-    if b.n:
-        b.lua.pushlstring(b.L, b.p, b.n)
-    else:
-        b.lua.pushlstring(b.L, b"", 0)
+cdef void buffer_push(LuaBuffer* b, bint keep) noexcept nogil:
+    b.lua.pushlstring(b.L, b.p, b.n)
+    if not keep or b.room > KEPT:
+        b.lua.pushnil(b.L)
+        b.lua.replace(b.L, b.anchor)

@@ -39,8 +39,6 @@ cdef enum:
     PRECISION = 14                     # digits of a number, default and most
     SPARSE_RATIO = 2
     SPARSE_SAFE = 10
-    BUFFER_KEPT = 1 << 16              # a larger one is not kept for the next call
-    BUFFER_UPVALUE = 2
 
 cdef enum:                             # encode_invalid_numbers
     INVALID_REFUSED = 0
@@ -291,12 +289,9 @@ cdef int cjson_encode(lua_State* L) noexcept nogil:
     if lua.gettop(L) != 1:
         lua.L_argerror(L, 1, b"expected 1 argument")
     w.lua, w.L, w.settings, w.depth = lua, L, settings_of(lua, L), 0
-    buffer_begin(&w.b, lua, L, lua_upvalue(BUFFER_UPVALUE))
+    buffer_begin(&w.b, lua, L, 2)
     put_value(&w)
-    buffer_push(&w.b)
-    if not w.settings.keep_buffer or w.b.room > BUFFER_KEPT:
-        lua.pushnil(L)
-        lua.replace(L, lua_upvalue(BUFFER_UPVALUE))
+    buffer_push(&w.b, w.settings.keep_buffer)
     return 1
 
 

@@ -18,12 +18,11 @@ from ..base.rp cimport rp_load64be, rp_store64be
 from .lua_buffer cimport LuaBuffer, buffer_add, buffer_begin, buffer_push, buffer_put, buffer_reserve
 from .luaapi cimport (
     LUA_GLOBALSINDEX, LUA_TBOOLEAN, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, LuaApi, lua_pop, lua_set_function, lua_State,
-    lua_upvalue, luaapi,
+    luaapi,
 )
 
 cdef enum:
     NESTING_MAX = 16                   # levels of tables that pack writes
-    BUFFER_KEPT = 1 << 16              # a larger one is not kept for the next call
 
 cdef enum:                             # first bytes
     M_MAP = 0x80                       # 0x80 .. 0x8f: of up to 15 pairs
@@ -173,13 +172,10 @@ cdef int cmsgpack_pack(lua_State* L) noexcept nogil:
         return lua.L_argerror(L, 0, b"MessagePack pack needs input.")
     if not lua.checkstack(L, count):                       # compat: half of the stack
         return lua.L_argerror(L, 0, b"Too many arguments for MessagePack pack.")
-    buffer_begin(&b, lua, L, lua_upvalue(1))
+    buffer_begin(&b, lua, L, 1)
     for i in range(1, count + 1):
         put_value(&b, i, 0)
-    buffer_push(&b)
-    if b.room > BUFFER_KEPT:
-        lua.pushnil(L)
-        lua.replace(L, lua_upvalue(1))
+    buffer_push(&b, True)
     return 1
 
 

@@ -1,7 +1,7 @@
 """The library `struct` of scripts: pack, unpack, size.
 
-Room `script`; the runtime opens it in each state. The format (www.inf.puc-rio.br/~roberto/struct/, and from outside what
-Redis 7 and 8 and Valkey 9 do):
+Room `script`; the runtime opens it in each state. The format (www.inf.puc-rio.br/~roberto/struct/, and what Redis 7
+and 8 and Valkey 9 do, seen from outside):
 
     > <          big or little endian; the machine's is little here, whatever it is
     ![n]         alignment to n, a power of two (8)
@@ -219,8 +219,7 @@ cdef int struct_pack(lua_State* L) noexcept nogil:
     cdef size_t pad
     format_begin(&f, lua, L)
     lua.pushnil(L)                                         # what is read where an argument is missing
-    lua.pushnil(L)
-    buffer_begin(&b, lua, L, lua.gettop(L))
+    buffer_begin(&b, lua, L, 1)
     while next_option(&f):
         pad = padding(&f, b.n)
         memset(buffer_reserve(&b, pad), 0, pad)
@@ -234,7 +233,7 @@ cdef int struct_pack(lua_State* L) noexcept nogil:
             arg += 1
         else:
             control(&f)
-    buffer_push(&b)
+    buffer_push(&b, True)
     return 1
 
 
@@ -327,7 +326,9 @@ cdef int struct_size(lua_State* L) noexcept nogil:
 
 cdef void lua_open_struct(const LuaApi* lua, lua_State* L) noexcept nogil:
     lua.createtable(L, 0, 3)
-    lua_set_function(lua, L, b"pack", struct_pack)
+    lua.pushnil(L)                                         # the buffer, upvalue 1
+    lua.pushcclosure(L, struct_pack, 1)
+    lua.setfield(L, -2, b"pack")
     lua_set_function(lua, L, b"unpack", struct_unpack)
     lua_set_function(lua, L, b"size", struct_size)
     lua.setfield(L, LUA_GLOBALSINDEX, b"struct")

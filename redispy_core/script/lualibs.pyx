@@ -1,4 +1,7 @@
-"""Opens the libraries of scripts in a new state (see lualibs.pxd). The runtime makes the tables read-only afterwards."""
+"""Opens the libraries of scripts in a new state (see lualibs.pxd).
+
+Room `script`; the runtime calls this, and makes the tables read-only afterwards.
+"""
 from .lua_bit cimport lua_open_bit
 from .lua_cjson cimport lua_open_cjson
 from .lua_cmsgpack cimport lua_open_cmsgpack
