@@ -112,6 +112,8 @@ cdef struct Exec:
     void* latency                   # exec/latency; NULL before the first event
     Sds* misconf                    # why writes are refused, when not for the usual reason (exec/states)
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
+    void* replicas                  # the stream and who gets it (exec/replicas)
+    client_fn replied               # a replica's command made a reply: nobody waits for it
     void* flushes                   # clients whose FLUSHALL waits for the freeing thread (exec/memory_limit), oldest first
 
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept
