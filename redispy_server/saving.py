@@ -104,8 +104,8 @@ class Saving:
 
     # ---------------------------------------------------------------- in the background
 
-    def begin(self) -> None:
-        """Forks a child that saves. Raises OSError."""
+    def begin(self, version: int = 0) -> None:
+        """Forks a child that saves, in an RDB version (0: the lowest that loses nothing). Raises OSError."""
         self.scheduled = False
         self.last_try = time.time()
         self._dirty_before = self.engine.dirty
@@ -114,7 +114,7 @@ class Saving:
         try:
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             try:
-                pid = self.children.start("rdb", lambda: self.engine.fork_save([fd], **self._options()),
+                pid = self.children.start("rdb", lambda: self.engine.fork_save([fd], version=version, **self._options()),
                                           lambda code, killer: self._ended(began, code, killer))
                 self._child_file = f"temp-{pid}.rdb"
                 os.rename(temporary, self._child_file)

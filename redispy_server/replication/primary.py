@@ -31,6 +31,7 @@ REPLICAS = 2                    # of Engine.journal_to
 PING = b"*1\r\n$4\r\nping\r\n"
 WAITS, SAVED, FED, SENT, ONLINE = "waits", "saved", "fed", "sent", "online"
 SHOWN = {WAITS: "wait_bgsave", SAVED: "wait_bgsave", FED: "wait_bgsave", SENT: "send_bulk", ONLINE: "online"}
+OLD_RDB = 10                    # RDB version that Redis 7.0 reads
 CAPABILITIES = {b"eof", b"psync2"}
 
 
@@ -372,8 +373,14 @@ class Primary:
         peer.begin = self.engine.stream_offset
         return bool(self.engine.replica_attach(peer.id, peer.begin)) and self._announce(peer)
 
+    def _rdb_version(self, waiting: list[Peer]) -> int:
+        """What all of them can read. A replica of an old version does not tell that it is one, a new one does. Fields with
+        an expiry exist in the newest format alone."""
+        timed = any(row[4] for row in self.engine.databases())
+        return 0 if timed or all(p.version for p in waiting) else OLD_RDB
+
     def _fork_to_disk(self, waiting: list[Peer]) -> None:
-        self.server.saving.begin()
+        self.server.saving.begin(version=self._rdb_version(waiting))
         for peer in waiting:
             if self._attach(peer):
                 peer.state = SAVED
@@ -388,6 +395,7 @@ class Primary:
             "eof_mark": mark, "timeout_ms": self.config["repl-timeout"] * 1000,
             "key_delay_us": self.config["rdb-key-save-delay"], "sync": False, "incremental_sync": False}
         options["replication"] = self.identity.to_aux(0)
+        options["version"] = self._rdb_version(fed)
         fds = [rows[p.id]["fd"] for p in fed]
         pid = self.server.children.start("sync", lambda: self.engine.fork_save(fds, "rdb", **options),
                                          lambda code, killer: self._fed(fed, code, killer))
