@@ -23,6 +23,7 @@ def bucket_bounds(i: int) -> tuple[int, int]: ...
 class RdbError(Exception):
     kind: str
     offset: int
+    reason: str
 
 class Call:
     __slots__ = ("engine", "client_id", "db", "name", "nested", "in_script")

@@ -581,7 +581,7 @@ cdef class Engine:
         called every `interval` bytes; what it returns true for ends the load. sanitize-dump-payload, rdbchecksum and
         DEBUG SET-SKIP-CHECKSUM-VALIDATION hold.
 
-        Returns {"keys", "expired" (dropped), "empty": [keys without elements, skipped], "aux": {name: text},
+        Returns {"keys", "expired" (dropped), "empty": [keys without elements, skipped], "aux": {name: value},
         "functions": [code], "version", "bytes", "rest": bytes that were read behind the RDB}. RdbError: what was
         inserted until then stays (staged: is discarded)."""
         cdef Db* dbs = self.ks.dbs
@@ -597,8 +597,11 @@ cdef class Engine:
         try:
             return rdb_load_python(&self.ks, dbs, source, <int64_t*>&self.key_load_delay,
                                    {"flags": flags, "progress": progress, "interval": interval})
-        except BaseException:
-            self.discard_staged(False)
+        except BaseException as e:
+            if isinstance(e, RdbError) and e.reason:
+                self.report(e.reason)
+            if staged:
+                self.discard_staged(False)
             raise
 
     def swap_staged(self, bint lazy=True):

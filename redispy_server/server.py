@@ -94,6 +94,7 @@ class Server:
         self.config.on_apply_group(["save", "stop-writes-on-bgsave-error"], self.judge_disk)
         self.config.on_apply_group(["appendfsync", "aof-timestamp-enabled"], self.aof.settings_changed)
         on("no-appendfsync-on-rewrite", lambda old, new: self.aof.child_changed())
+        on("aof-disable-auto-gc", lambda old, new: self.aof.drop_history())
         on("key-load-delay", lambda old, new: setattr(self.engine, "key_load_delay", new))
         on("appendonly", lambda old, new: self._switch_aof(new))
         on("bind", lambda old, new: self._rebind("Failed to bind to specified addresses."))
@@ -263,9 +264,11 @@ class Server:
 
     def _cron(self) -> float:
         self.engine.cron()
-        self.children.poll()
-        self.saving.cron()
-        self.aof.cron()
+        if not self.engine.cron_paused:
+            self.children.poll()
+            self.saving.cron()
+            self.aof.cron()
+            self.shutdown.act()
         self.rates.sample()
         return 1.0 / int(self.config["hz"])
 
