@@ -119,6 +119,13 @@ cdef int run_python(Ctx* x, Command* cmd) noexcept nogil:
     return 0
 
 
+cdef void all_flushed(Exec* x) noexcept with gil:
+    """Tells the server: what a child is saving is out of date."""
+    hook = (<Engine>x.engine).hooks.get("flushall")
+    if hook is not None:
+        hook()
+
+
 cdef run_python_body(Ctx* x, Command* cmd):
     """Runs a Python body; whatever it raises becomes an error reply, never more."""
     cdef Engine engine = <Engine>(<Exec*>x.exec).engine
@@ -181,6 +188,7 @@ cdef class Engine:
         exec_init(&self.x, &self.mem, &self.env, &self.ks, self.registry)
         self.x.engine = <void*>self
         self.x.run_python = run_python
+        self.x.all_flushed = all_flushed
         multi_init(&self.x)
         pubsub_init(&self.x)
         monitor_init(&self.x)

@@ -352,7 +352,7 @@ class Primary:
         except OSError as e:
             self.log("warning", f"BGSAVE for replication failed: {e.strerror}")
             for peer in waiting:
-                self.engine.replica_say(peer.id, b"-ERR BGSAVE failed, replication can't continue\r\n")
+                self.engine.replica_say(peer.id, f"-{error_text('SYNC_FORK')}\r\n".encode())
                 self.engine.close(peer.id)
 
     def _is_time(self, waiting: list[Peer]) -> bool:
