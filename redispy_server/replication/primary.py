@@ -563,6 +563,13 @@ class Primary:
         rows = self.engine.replicas()
         return sum(p.state == ONLINE and p.id in rows and rows[p.id]["lag_ms"] // 1000 <= limit for p in self.replicas)
 
+    def lagging(self) -> list[str]:
+        """A line for each replica that has not acknowledged all that there is."""
+        offset, rows = self.engine.stream_offset, self.engine.replicas()
+        behind = [(p, rows[p.id]) for p in self.replicas if p.id in rows and rows[p.id]["acked"] != offset]
+        return [f"Lagging replica {self.name(p)} reported offset {offset - row['acked']} behind master, lag="
+                f"{row['lag_ms'] // 1000}, state={SHOWN[p.state]}." for p, row in behind]
+
     # ---------------------------------------------------------------- commands and figures
 
     def change_id_command(self, *words: bytes) -> Status:
