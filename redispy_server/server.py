@@ -303,6 +303,7 @@ class Server:
         self.loop.before_sleep.append(self.aof.before_sleep)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        self.primary.judge_lag()
         self.loop.call_later(0, self._cron)
         if self.config["pidfile"]:
             self._write_pidfile()

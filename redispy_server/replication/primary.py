@@ -520,8 +520,8 @@ class Primary:
     def _ping(self, now: float) -> None:
         if now - self._pinged < self.config["repl-ping-replica-period"] or self.is_replica or not self.replicas:
             return
-        if self.server.failover.pausing:
-            return
+        if self.engine.pause_state()[0] is not None:
+            return                          # the offset must come to rest
         self._pinged = now
         self.engine.stream_feed(PING)
 
@@ -585,6 +585,7 @@ class Primary:
 
     def role(self) -> list[Any]:
         """ROLE's reply of a primary."""
+        self._watch_files()
         rows = self.engine.replicas()
         replicas = [[self.address(p)[0].encode(), str(self.address(p)[1]).encode(), str(rows[p.id]["acked"]).encode()]
                     for p in self.in_state(ONLINE) if p.id in rows]
@@ -596,6 +597,7 @@ class Primary:
 
     def info_rows(self) -> list[tuple[str, Any]]:
         """Of INFO replication: the replicas."""
+        self._watch_files()
         rows = self.engine.replicas()
         found = [p for p in self.replicas if p.id in rows]
         result: list[tuple[str, Any]] = [("connected_slaves", len(found))]
