@@ -112,6 +112,9 @@ cdef struct Exec:
     void* latency                   # exec/latency; NULL before the first event
     Sds* misconf                    # why writes are refused, when not for the usual reason (exec/states)
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
+    void* primary                   # the link to the primary of a replica (exec/primary)
+    size_t (*apply)(Exec* x, Client* c, char* buf, size_t len) noexcept nogil   # runs the primary's stream; bytes of whole requests
+    void (*applied_error)(Exec* x, Client* c) noexcept nogil      # the primary's command was answered by an error: it stands in c.out
     void* flushes                   # clients whose FLUSHALL waits for the freeing thread (exec/memory_limit), oldest first
 
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept
