@@ -27,6 +27,7 @@ from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CL
                            client_memory, client_pending)
 from .exec.dispatch cimport (Exec, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
                              run_command)
+from .exec.client_info cimport client_info
 from .exec.clients_cron cimport clients_cron
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
 from .exec.latency cimport latency_add, latency_events, latency_free
@@ -38,14 +39,19 @@ from .exec.pubsub cimport CHANNELS, PATTERNS, SHARDS, pubsub_free, pubsub_init, 
 from .exec.primary cimport (PrimaryLink, primary_ack, primary_attach, primary_forget, primary_free, primary_init,
                             primary_of, primary_read_offset)
 from .exec.registry cimport Command, Registry
+from .exec.replicas cimport (ReplicaLink, Replicas, link_of, replica_attach, replica_begin, replica_behind, replica_link,
+                             replica_send, replicas_free, replicas_init, replicas_of, replicas_step, serve_waits,
+                             stream_close, stream_open)
 from .exec.replay cimport (REPLAY_FORMAT, REPLAY_MORE, REPLAY_UNKNOWN, Replay, replay_begin, replay_end, replay_feed)
 from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
 from .exec.states cimport state_set, states_free, states_init
 from .exec.stats cimport stats_reset, stats_turn
 from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, dbs_free, dbs_new, dbs_swap, ks_begin_command, ks_free,
                             ks_init)
+from .keyspace.backlog cimport backlog_is_open, backlog_resize, backlog_trim, cursor_at, cursor_left
 from .keyspace.evict cimport evict_not_counted, evict_over_us
 from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_cycle
+from .keyspace.journal cimport journal_to_replicas
 from .keyspace.lazyfree cimport lazy_pending, lazy_take_back, lazy_wake_by
 from .persist.aof_out cimport AofOut, AofPolicy, aof_out_init, aof_out_sync, aof_out_write
 from .persist.job cimport SaveJob
@@ -54,7 +60,7 @@ from .persist.sink cimport Sink, sink_free, sink_to_memory
 from .persist.rdb_load cimport RDB_DEEP, RDB_KEEP_EXPIRED, RDB_NO_CHECKSUM, RDB_REPLACE, rdb_load_python
 from .proto.errors cimport E_PYTHON, E_UNBLOCKED_ROLE
 from .proto.parser cimport parser_rebase
-from .proto.reply cimport Block, out_bytes, out_clear, out_empty, out_sent, reply_errorf, reply_object
+from .proto.reply cimport Block, out_bytes, out_clear, out_empty, out_sent, reply_errorf, reply_object, reply_raw
 from .structs.ebuckets cimport eb_count
 from .types.object cimport Robj
 from .structs.dict cimport (RESIZE_ALLOW, RESIZE_AVOID, ResizePolicy, dict_bytes, dict_rehash_step, dict_rehashing,
@@ -184,6 +190,8 @@ cdef class Engine:
         aof_out_init(&self.aof)
         primary_init(&self.x)
         self.x.applied_error = applied_error
+        replicas_init(&self.x, &self.aof)
+        self.x.replied = replica_replied
         bind_python_bodies(self.registry)
         self.own = exec_client(&self.x, -1, CL_FAKE, 0)
         self.hooks = {}
@@ -193,6 +201,7 @@ cdef class Engine:
     def __dealloc__(self):
         self.discard_staged(False)
         waiting_free(&self.x)
+        replicas_free(&self.x)
         exec_free(&self.x)
         primary_free(&self.x)
         memory_limit_free(&self.x)
@@ -270,6 +279,11 @@ cdef class Engine:
             self.append_aof()                       # before the replies
         if unlikely(primary_of(&self.x).ack):
             self.primary_ack()
+        if unlikely(serve_waits(&self.x)):
+            after_turn(&self.x)                     # they go on with what they had sent behind
+            if self.ks.journal.aof != NULL and self.ks.journal.aof.len and self.aof.fd >= 0:
+                self.append_aof()
+        replicas_step(&self.x)
         io_flush(&self.x)
         if self.x.turn_began:
             stats_turn(&self.x.stats, env_ticks_ns(&self.env, rp_ticks() - self.x.turn_began))
@@ -305,6 +319,10 @@ cdef class Engine:
             broken = primary_of(&self.x).broken
             primary_forget(&self.x)
             self.hooks["primary_lost"](c.fd, broken)
+        if c.flags & CL_REPLICA:
+            hook = self.hooks.get("replica_closed")
+            if hook is not None:
+                hook(c.id)
         forget_wait(&self.x, c)
         release_client(&self.x, c)
 
@@ -500,6 +518,140 @@ cdef class Engine:
                 c.flags |= CL_CLOSE_AFTER_REPLY
                 client_pending(&self.x.clients, c)
 
+    # ------------------------------------------------------------ replicas
+
+    def stream_open(self, int64_t at):
+        """Keeps the replicas' stream from now on, repl-backlog-size bytes of it; its first byte is at position `at`."""
+        if not backlog_is_open(&replicas_of(&self.x).backlog):
+            stream_open(&self.x, at)
+
+    def stream_close(self):
+        """Forgets the stream; replicas are no longer attached to it."""
+        stream_close(&self.x)
+
+    def stream_figures(self):
+        """Position behind the last byte, of the first that is kept; database last selected in it (-1: none); the memory
+        that it takes; bytes sent to replicas, and received from a primary."""
+        cdef Replicas* r = replicas_of(&self.x)
+        return {"open": backlog_is_open(&r.backlog), "offset": self.ks.journal.offset, "first": r.backlog.begin,
+                "db": self.ks.journal.db, "memory": r.backlog.memory, "sent": r.sent, "received": r.received}
+
+    @property
+    def stream_offset(self):
+        """Bytes of the stream so far. Without one, and with an append-only file: commands."""
+        return self.ks.journal.offset
+
+    def stream_feed(self, bytes data):
+        """Appends to the stream what concerns no database: PING, and a replica what its primary has sent."""
+        journal_to_replicas(&self.ks.journal, data, len(data))
+
+    def stream_select_again(self):
+        """The next command in the stream selects its database."""
+        self.ks.journal.db = -1
+
+    def stream_resize(self):
+        """repl-backlog-size has changed."""
+        backlog_resize(&replicas_of(&self.x).backlog, <size_t>self.env.knobs.repl_backlog_size)
+
+    def stream_trim(self):
+        """Frees history that is too much, a piece."""
+        backlog_trim(&replicas_of(&self.x).backlog)
+
+    cdef ReplicaLink* link(self, uint64_t client_id) except NULL:
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        if c == NULL:
+            raise KeyError(client_id)
+        return replica_link(&self.x, c)
+
+    def replica_begin(self, uint64_t client_id):
+        """A client is a replica from now on: it gets what the server sends, and no replies."""
+        self.link(client_id)
+        replica_begin(&self.x, client_by_id(&self.x.clients, client_id))
+
+    def replica_attach(self, uint64_t client_id, int64_t at):
+        """The stream from position `at` on is kept for a replica; False: that is not there any more."""
+        self.link(client_id)
+        return replica_attach(&self.x, client_by_id(&self.x.clients, client_id), at)
+
+    def replica_send(self, uint64_t client_id):
+        """A replica is sent the stream from now on, behind its file."""
+        self.link(client_id)
+        replica_send(&self.x, client_by_id(&self.x.clients, client_id))
+
+    def replica_send_file(self, uint64_t client_id, int fd, int64_t size):
+        """A replica is sent a file, and then the stream. The descriptor becomes the engine's."""
+        cdef ReplicaLink* l = self.link(client_id)
+        l.file_fd = fd
+        l.file_at = 0
+        l.file_size = size
+        replica_send(&self.x, client_by_id(&self.x.clients, client_id))
+
+    def replica_say(self, uint64_t client_id, bytes data):
+        """Sends a replica a line outside of the stream, at once; False: its socket is full or broken."""
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        if c == NULL or c.flags & CL_CLOSE_ASAP:
+            return False
+        reply_raw(&c.out, data, len(data))
+        io_write(&self.x, c)
+        return out_empty(&c.out) and not c.flags & CL_CLOSE_ASAP
+
+    def replica_acked(self, uint64_t client_id, int64_t offset, int64_t synced):
+        """REPLCONF ACK offset [FACK synced]. The time counts even if the offset is an old one."""
+        cdef ReplicaLink* l = self.link(client_id)
+        l.acked = max(l.acked, offset)
+        if synced >= 0:
+            l.synced = max(l.synced, synced)
+        l.acked_ms = self.env.now_ms
+
+    def ask_acks(self):
+        """REPLCONF GETACK goes into the stream before the loop sleeps."""
+        replicas_of(&self.x).ask = True
+
+    def replicas(self):
+        """{client id: its figures} of all replicas: attached, sending, file_left, acked, synced, lag_ms, memory, left (bytes
+        of the stream to be sent), address, fd."""
+        cdef Replicas* r = replicas_of(&self.x)
+        cdef ReplicaLink* l
+        found = {}
+        for i in range(r.nlinks):
+            l = link_of(r.links[i])
+            found[r.links[i].id] = {
+                "attached": l.at.block != NULL, "sending": l.sending,
+                "file_left": l.file_size - l.file_at if l.file_fd >= 0 else 0, "acked": l.acked, "synced": l.synced,
+                "lag_ms": max(0, env_wall_us(&self.env) // 1000 - l.acked_ms), "memory": replica_behind(&self.x, r.links[i]),
+                "left": cursor_left(&r.backlog, &l.at), "fd": r.links[i].fd,
+                "closing": (r.links[i].flags & CL_CLOSE_ASAP) != 0, "sent": l.sent}
+        return found
+
+    def replica_count(self):
+        """Clients that are replicas. O(1)."""
+        return replicas_of(&self.x).nlinks
+
+    def aof_acknowledges(self, bint on):
+        """WAITAOF believes what the append-only file has synced (not before the first rewrite has ended)."""
+        replicas_of(&self.x).aof_counts = on
+
+    def client_line(self, uint64_t client_id):
+        """A client as CLIENT LIST shows it, or ""."""
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        cdef Sds* s
+        if c == NULL:
+            return ""
+        s = client_info(&self.x, c, 0, sds_new(&self.mem, NULL, 0))
+        text = s.data[:s.len].decode("utf-8", "replace")
+        sds_free(&self.mem, s)
+        return text
+
+    def client_has_output(self, uint64_t client_id):
+        """Are there replies that were not sent yet?"""
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        return c != NULL and not out_empty(&c.out)
+
+    def client_flags(self, uint64_t client_id):
+        """(is a replica, is the primary's link) of a client."""
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        return (c != NULL and c.flags & CL_REPLICA != 0, c != NULL and c.flags & CL_PRIMARY != 0)
+
     # ------------------------------------------------------------ states
 
     def set_state(self, str name, bint on, str text=""):
@@ -508,16 +660,17 @@ cdef class Engine:
         said = text.encode()
         state_set(&self.x, STATES[name], on, slice_of(said, len(said)))
 
-    def set_loading(self, bint on):
-        """The data set is being loaded: commands are refused, nothing expires, nothing is recorded as a change."""
-        self.ks.loading = on
+    def set_loading(self, bint on, bint aside=False):
+        """The data set is being loaded: commands are refused, nothing expires, nothing is recorded as a change. aside:
+        the old one is served meanwhile, but for commands that could not stand the exchange."""
+        self.ks.loading = on and not aside
         self.set_state("loading", on)
 
-    def flush_all(self):
+    def flush_all(self, bint lazy=False):
         """Empties all databases, telling nobody but those who watch or track keys."""
         if self.ks.ev.flushed != NULL:
             self.ks.ev.flushed(self.ks.ev.flushed_ctx, -1)
-        db_flush(&self.ks, -1, False)
+        db_flush(&self.ks, -1, lazy)
 
     def mark_saved(self, int64_t dirty):
         """So many of the changes counted in `dirty` are in a file now."""
@@ -1004,6 +1157,24 @@ cdef void applied_error(Exec* x, Client* c) noexcept with gil:
     x.stats.unexpected_errors += 1
     (<Engine>x.engine).report(f"== CRITICAL == This replica is sending an error to its master: '{said}' after processing "
                               f"the command '{command}'")
+
+
+cdef void replica_replied(Exec* x, Client* c) noexcept nogil:
+    with gil:
+        tell_replied(<Engine>x.engine, c)
+    out_clear(&c.out)
+    client_close(&x.clients, c)
+
+
+cdef tell_replied(Engine engine, Client* c):
+    """A replica that makes us reply is none, or a broken one."""
+    command = (<bytes>c.last_command[:c.last_command_len]).decode() if c.last_command != NULL else "NULL"
+    text = gather_output(c)
+    if text.startswith(b"-"):
+        said = text[1:].split(b"\r\n")[0].decode("utf-8", "replace")
+        engine.report(f"== CRITICAL == This master is sending an error to its replica: '{said}' after processing the "
+                      f"command '{command}'")
+    engine.report(f"Replica generated a reply to command '{command}', disconnecting it: {engine.client_line(c.id)}")
 
 
 cdef bytes gather_output(Client* c):

@@ -57,5 +57,5 @@ cdef void clients_cron(Exec* x) noexcept nogil:
         if c.flags & CL_FAKE:
             continue
         fit_query_buffer(x, c)
-        if idle_too_long(x, c) or (not out_empty(&c.out) and over_output_limit(x, c)):
+        if idle_too_long(x, c) or ((c.replica != NULL or not out_empty(&c.out)) and over_output_limit(x, c)):
             client_close(&x.clients, c)

@@ -115,6 +115,8 @@ cdef struct Exec:
     void* primary                   # the link to the primary of a replica (exec/primary)
     size_t (*apply)(Exec* x, Client* c, char* buf, size_t len) noexcept nogil   # runs the primary's stream; bytes of whole requests
     void (*applied_error)(Exec* x, Client* c) noexcept nogil      # the primary's command was answered by an error: it stands in c.out
+    void* replicas                  # the stream and who gets it (exec/replicas)
+    client_fn replied               # a replica's command made a reply: nobody waits for it
     void* flushes                   # clients whose FLUSHALL waits for the freeing thread (exec/memory_limit), oldest first
 
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept

@@ -27,7 +27,7 @@ from ..proto.reply cimport (Out, OutMark, out_bytes, out_clear, out_init, out_ma
                             reply_error, reply_errorf, reply_raw)
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI, CL_NO_TOUCH,
-                      CL_PAUSED, CL_PRIMARY, CL_PUSHING, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, CL_RERUN,
+                      CL_PAUSED, CL_PRIMARY, CL_PUSHING, CL_REPLICA, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, CL_RERUN,
                       Client, Ctx, G_NOAUTH, G_NO_MULTI, G_OOM, client_close, client_free, client_new, client_pending,
                       client_reset_query, clients_free, clients_init)
 from .args cimport word_is
@@ -617,6 +617,8 @@ cdef void feed_input(Exec* x, Client* c, char* buf, size_t len) noexcept nogil:
 cdef inline void after_input(Exec* x, Client* c) noexcept nogil:
     if likely(c.out.first != NULL):
         client_pending(&x.clients, c)
+        if unlikely(c.flags & CL_REPLICA and x.replied != NULL):
+            x.replied(x, c)
     elif unlikely(c.flags & CL_CLOSE_AFTER_REPLY):
         client_close(&x.clients, c)
 

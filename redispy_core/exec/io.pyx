@@ -16,6 +16,7 @@ from ..base.sds cimport Slice
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_PEER_CLOSED, CL_READ_AGAIN, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY, CL_PUBSUB,
                       CL_REPLICA, CL_TLS, CL_WANT_WRITE, CL_WRITE_WATCHED, Client, client_attention, client_close)
+from .replicas cimport SEND_DONE, SEND_FULL, SendResult, replica_behind, replica_write
 from .dispatch cimport LIMIT_NORMAL, LIMIT_PUBSUB, LIMIT_REPLICA, Exec, OutputLimit, feed_input
 
 cdef extern from "<sys/types.h>" nogil:
@@ -230,13 +231,18 @@ cdef inline OutputLimit* limit_of(Exec* x, Client* c) noexcept nogil:
 
 cdef bint over_output_limit(Exec* x, Client* c) noexcept nogil:
     cdef OutputLimit* limit = limit_of(x, c)
+    cdef size_t hard = limit.hard
     cdef size_t used
-    if likely(limit.hard == 0 and limit.soft == 0) or c.flags & CL_FAKE or c.out.first == NULL:
+    if likely(hard == 0 and limit.soft == 0) or c.flags & CL_FAKE or (c.out.first == NULL and c.replica == NULL):
         return False
     used = out_memory(&c.out)
-    if c.out.first.cap < BLOCK_SIZE:        # the first ordinary block is every client's due
+    if c.out.first != NULL and c.out.first.cap < BLOCK_SIZE:        # the first ordinary block is every client's due
         used -= BLOCK_SIZE if used > BLOCK_SIZE else used
-    if limit.hard and used >= limit.hard:
+    if unlikely(c.flags & CL_REPLICA):
+        used += replica_behind(x, c)
+        if hard and hard < <size_t>x.env.knobs.repl_backlog_size:
+            hard = <size_t>x.env.knobs.repl_backlog_size    # the history is kept anyway
+    if hard and used >= hard:
         return True
     if limit.soft == 0 or used < limit.soft:
         c.soft_limit_since_ms = 0
@@ -301,7 +307,21 @@ cdef void io_write(Exec* x, Client* c) noexcept nogil:
         if total >= WRITE_TURN and not out_empty(&c.out):
             want_write(x, c)
             return
-    all_sent(x, c)
+    if unlikely(c.flags & CL_REPLICA):
+        write_replica(x, c)
+    else:
+        all_sent(x, c)
+
+
+cdef void write_replica(Exec* x, Client* c) noexcept nogil:
+    """A file or the stream, behind its own output."""
+    cdef SendResult result = replica_write(x, c)
+    if result == SEND_DONE:
+        all_sent(x, c)
+    elif result == SEND_FULL:
+        want_write(x, c)
+    else:
+        client_close(&x.clients, c)
 
 
 cdef void io_flush(Exec* x) noexcept nogil:
@@ -310,7 +330,7 @@ cdef void io_flush(Exec* x) noexcept nogil:
         c = x.clients.pending
         x.clients.pending = c.next_pending
         c.flags &= ~<uint64_t>CL_PENDING_WRITE
-        if unlikely(c.out.blocks > 1 or (c.out.blocks and c.out.first.cap > BLOCK_SIZE)) and over_output_limit(x, c):
+        if unlikely(c.flags & CL_REPLICA or c.out.blocks > 1 or (c.out.blocks and c.out.first.cap > BLOCK_SIZE)) and over_output_limit(x, c):
             x.stats.output_limit_closed += 1
             client_close(&x.clients, c)
         elif not c.flags & CL_WANT_WRITE:
