@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove, strlen
 from .base.env cimport (Env, env_advance_us, env_calibrate, env_freeze_now, env_init, env_knob, env_mono_ns,
                         env_mono_us, env_seed, env_ticks_ns, env_wall_us)
@@ -27,14 +27,15 @@ from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CL
                            client_memory, client_pending)
 from .exec.dispatch cimport (Exec, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
                              run_command)
-from .exec.client_info cimport client_info
+from .exec.client_info cimport ADDR_MAX, client_addr, client_info
 from .exec.clients_cron cimport clients_cron
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
 from .exec.latency cimport latency_add, latency_events, latency_free
 from .exec.memory_limit cimport memory_limit_free, memory_limit_init, memory_limit_set, memory_step
 from .exec.monitor cimport monitor_free, monitor_init
 from .exec.multi cimport multi_init, multi_free, watching_figures
-from .exec.pause cimport PAUSE_ALL, PAUSE_WRITE, pause_actions, pause_deadline, pause_step
+from .exec.pause cimport (PAUSE_ALL, PAUSE_BY_FAILOVER, PAUSE_BY_SHUTDOWN, PAUSE_MODE_WRITE, PAUSE_WRITE, pause_actions,
+                          pause_clients, pause_deadline, pause_step, unpause_clients)
 from .exec.pubsub cimport CHANNELS, PATTERNS, SHARDS, pubsub_free, pubsub_init, topic_count
 from .exec.primary cimport (PrimaryLink, primary_ack, primary_attach, primary_forget, primary_free, primary_init,
                             primary_of, primary_read_offset)
@@ -106,6 +107,7 @@ def prefixed(code, text):
 
 STATES = {"loading": G_LOADING, "misconf": G_MISCONF, "readonly": G_READONLY, "noreplicas": G_NOREPLICAS,
           "masterdown": G_MASTERDOWN}
+PAUSES = {"shutdown": PAUSE_BY_SHUTDOWN, "failover": PAUSE_BY_FAILOVER}
 NO_REPLY = object()             # a Python body returns it when it answers later, or not at all
 
 EPOLLIN, EPOLLOUT = 1, 4
@@ -319,7 +321,7 @@ cdef class Engine:
             broken = primary_of(&self.x).broken
             primary_forget(&self.x)
             self.hooks["primary_lost"](c.fd, broken)
-        if c.flags & CL_REPLICA:
+        if c.replica != NULL:
             hook = self.hooks.get("replica_closed")
             if hook is not None:
                 hook(c.id)
@@ -563,6 +565,10 @@ cdef class Engine:
             raise KeyError(client_id)
         return replica_link(&self.x, c)
 
+    def replica_known(self, uint64_t client_id):
+        """A client has told what only replicas tell: its end will be told to the hook "replica_closed"."""
+        self.link(client_id)
+
     def replica_begin(self, uint64_t client_id):
         """A client is a replica from now on: it gets what the server sends, and no replies."""
         self.link(client_id)
@@ -619,7 +625,7 @@ cdef class Engine:
                 "attached": l.at.block != NULL, "sending": l.sending,
                 "file_left": l.file_size - l.file_at if l.file_fd >= 0 else 0, "acked": l.acked, "synced": l.synced,
                 "lag_ms": max(0, env_wall_us(&self.env) // 1000 - l.acked_ms), "memory": replica_behind(&self.x, r.links[i]),
-                "left": cursor_left(&r.backlog, &l.at), "fd": r.links[i].fd,
+                "client_memory": client_memory(r.links[i]), "left": cursor_left(&r.backlog, &l.at), "fd": r.links[i].fd,
                 "closing": (r.links[i].flags & CL_CLOSE_ASAP) != 0, "sent": l.sent}
         return found
 
@@ -641,6 +647,12 @@ cdef class Engine:
         text = s.data[:s.len].decode("utf-8", "replace")
         sds_free(&self.mem, s)
         return text
+
+    def client_address(self, uint64_t client_id):
+        """The peer's "ip:port", "" if there is no such client."""
+        cdef char[ADDR_MAX] buf
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        return buf[:client_addr(c, buf, False)].decode() if c != NULL else ""
 
     def client_has_output(self, uint64_t client_id):
         """Are there replies that were not sent yet?"""
@@ -916,6 +928,7 @@ cdef class Engine:
             "lazyfree_pending_objects": lazy_pending(&self.ks.lazy),
             "lazyfreed_objects": self.ks.lazy.freed - self.ks.lazy.counted_from,
             "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
+            "total_net_repl_input_bytes": replicas_of(x).received, "total_net_repl_output_bytes": replicas_of(x).sent,
         }
 
     def waiting_counts(self):
@@ -965,7 +978,7 @@ cdef class Engine:
                 totals["connected"] += 1
                 totals["blocked"] += (c.flags & (CL_BLOCKED | CL_PAUSED)) != 0
                 totals["pubsub"] += (c.flags & CL_PUBSUB) != 0
-                totals["memory"] += client_memory(c)
+                totals["memory" if not c.flags & CL_REPLICA else "replicas"] += client_memory(c)
                 totals["max_input"] = max(totals["max_input"], c.q.cap)
                 totals["max_output"] = max(totals["max_output"], out_bytes(&c.out))
             c = c.next
@@ -1074,6 +1087,14 @@ cdef class Engine:
             release_client(&self.x, c)
             sds_free(&self.mem, self.x.modules[i])
             self.x.modules[i] = sds_new(&self.mem, <const char*>text, len(text)) if modules else NULL
+
+    def pause(self, str why, int64_t ms=-1):
+        """Holds writes, expiry and eviction back for a "shutdown" or a "failover", for so long or (-1) until unpause()."""
+        pause_clients(&self.x, PAUSES[why], env_wall_us(&self.env) // 1000 + ms if ms >= 0 else INT64_MAX, PAUSE_MODE_WRITE)
+
+    def unpause(self, str why):
+        """Ends what pause() began."""
+        unpause_clients(&self.x, PAUSES[why])
 
     def pause_state(self):
         """("all", "write" or None, when before_sleep() must run for it in ms of now_ms, or 0): what is held back."""

@@ -174,6 +174,6 @@ class Loading:
         """Loads what is on disk. Raises LoadFailed, Stopped."""
         if self.config["appendonly"]:
             self.server.aof.load()
-        else:
-            self.rdb_file(self.config["dbfilename"])
+        elif self.rdb_file(self.config["dbfilename"]):
+            self.server.primary.restore(self.aux)
         self.engine.mark_saved(self.engine.dirty)

@@ -24,6 +24,9 @@ from .children import Children
 from .loading import Loading, Stopped
 from .logs import Log
 from .loop import Loop
+from .replication.failover import Failover
+from .replication.identity import Identity
+from .replication.primary import Primary
 from .saving import Saving
 from .shutdown import Shutdown
 
@@ -44,7 +47,7 @@ class Server:
         self.listeners: list[Listener] = []
         self.started = time.time()
         self.run_id = secrets.token_hex(20)
-        self.replid = secrets.token_hex(20)
+        self.identity = Identity(lambda: self.engine.stream_offset)
         self.build_id = secrets.token_hex(8)
         self.executable = os.path.realpath(sys.argv[0])
         self.facts = self.engine.facts()
@@ -56,6 +59,9 @@ class Server:
         self._listening = 0                 # bits of Engine.journal_to
         self.children = Children(self.engine, self.loop, self.log)
         self.loading = Loading(self)
+        self.replica: Any = None            # whom this server follows
+        self.failover = Failover(self)
+        self.primary = Primary(self)
         self.saving = Saving(self)
         self.aof = AofFiles(self)
         self.shutdown = Shutdown(self)
@@ -96,6 +102,8 @@ class Server:
         on("no-appendfsync-on-rewrite", lambda old, new: self.aof.child_changed())
         on("aof-disable-auto-gc", lambda old, new: self.aof.drop_history())
         on("key-load-delay", lambda old, new: setattr(self.engine, "key_load_delay", new))
+        on("repl-backlog-size", lambda old, new: self.engine.stream_resize())
+        self.config.on_apply_group(["min-replicas-to-write", "min-replicas-max-lag"], self.primary.judge_lag)
         on("appendonly", lambda old, new: self._switch_aof(new))
         on("bind", lambda old, new: self._rebind("Failed to bind to specified addresses."))
         on("port", lambda old, new: self._rebind("Unable to listen on this port. Check server logs."))
@@ -221,14 +229,20 @@ class Server:
             "CONFIG|REWRITE": self._config_rewrite, "CONFIG|RESETSTAT": self._config_resetstat,
             "SHUTDOWN": self.shutdown.command, "LASTSAVE": lambda call: self.saving.last_save,
             "SAVE": self.saving.save_command, "BGSAVE": self.saving.bgsave_command,
-            "BGREWRITEAOF": self.aof.bgrewriteaof_command}
+            "BGREWRITEAOF": self.aof.bgrewriteaof_command,
+            "REPLCONF": self.primary.replconf_command, "PSYNC": self.primary.psync_command,
+            "SYNC": self.primary.sync_command, "ROLE": self._role, "FAILOVER": self.failover.command}
         for name, body in bodies.items():
             self.engine.bind(name, body)
+        self.engine.hooks["debug|change-repl-id"] = self.primary.change_id_command
         self.engine.hooks["debug|reload"] = self.saving.reload_command
         self.engine.hooks["debug|aof-flush-sleep"] = self.aof.flush_sleep_command
         self.engine.hooks["debug|loadaof"] = self.aof.loadaof_command
         for line in self.config.renames:
             self.engine.registry.rename(*line.args[:2])
+
+    def _role(self, call: Any) -> list[Any]:
+        return self.replica.role() if self.primary.is_replica else self.primary.role()
 
     def _info(self, call: Any, *names: bytes) -> Verbatim:
         return Verbatim(info.info_text(self, [n.decode("utf-8", "replace").lower() for n in names]).encode())
@@ -268,6 +282,8 @@ class Server:
             self.children.poll()
             self.saving.cron()
             self.aof.cron()
+            self.primary.cron()
+            self.failover.cron()
             self.shutdown.act()
         self.rates.sample()
         return 1.0 / int(self.config["hz"])
