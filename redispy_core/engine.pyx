@@ -496,8 +496,7 @@ cdef class Engine:
         cdef PrimaryLink* l = primary_of(&self.x)
         return {"client": l.client.id if l.client != NULL else 0, "applied": l.applied,
                 "read": primary_read_offset(&self.x), "db": l.db,
-                "heard_ms": l.client.active_ms if l.client != NULL else 0,
-                "received": l.client.net_in if l.client != NULL else 0}
+                "heard_ms": l.client.active_ms if l.client != NULL else 0}
 
     def primary_place(self, int64_t at, int db):
         """Where the data of this server stand in the primary's stream, while there is no link."""

@@ -7,7 +7,6 @@ from .dispatch cimport Exec
 cdef struct PrimaryLink:
     Client* client                 # NULL: there is no link now
     int64_t applied                # position in the stream behind the last command that took effect; a transaction counts as a whole
-    int64_t received               # bytes of the stream that came over links so far
     int db                         # selected in the stream at `applied`; -1: none yet
     Sds* held                      # bytes of a transaction that is not whole yet
     bint ack                       # it has asked how far we are (REPLCONF GETACK)

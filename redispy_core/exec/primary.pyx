@@ -19,6 +19,7 @@ from ..proto.reply cimport out_clear, reply_raw
 from .args cimport word_is
 from .client cimport CL_CLOSE_ASAP, CL_MULTI, CL_PRIMARY, Client, client_close, client_pending
 from .dispatch cimport Exec, run_command
+from .replicas cimport replicas_of
 
 
 cdef void primary_init(Exec* x) noexcept nogil:
@@ -140,6 +141,7 @@ cdef size_t apply(Exec* x, Client* c, char* buf, size_t len) noexcept nogil:
         if not c.flags & CL_MULTI:
             settle(x, l, buf + settled, done - settled)
             settled = done
+    replicas_of(x).received += done
     if done > settled:
         hold_back(x, l, buf + settled, done - settled)
     return done

@@ -3,8 +3,8 @@
 No sockets and no clock: whoever has them calls begin(), feed() and overdue(). Beside the lines that are expected the
 primary may send empty ones at any time, to show that it is alive.
 
-    ping -> [auth] -> port -> [ip] -> capa -> psync -> an outcome
-                                                 \\-> sync (a primary without PSYNC) -> an outcome
+    ping -> [auth] -> port -> [ip] -> capa -> [version] -> psync -> an outcome
+                                                              \\-> sync (a primary without PSYNC) -> an outcome
 
 What comes behind the line that decides stays in `rest`: the transfer of a file, or the stream.
 """
@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 LINE_MAX = 1 << 16
-TOLERATED = (b"-NOAUTH", b"-NOPERM", b"-ERR operation not permitted")      # answers to PING: it is alive
+TOLERATED = (b"-NOAUTH", b"-NOPERM")        # answers to PING: it is alive
+TOLERATED_TEXT = b"operation not permitted"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Wishes:
     password: str | None = None
     replid: str = "?"                   # the history that it has, up to `offset`; "?": none
     offset: int = -2
+    version: str = ""                   # ours; the primary then knows which files we can read
     failover: bool = False              # its primary shall become the replica: the place that it asks for is its own
 
 
@@ -94,7 +96,7 @@ class Handshake:
     # ---------------------------------------------------------------- states
 
     def _ping(self, line: bytes) -> bytes:
-        if line.startswith(b"-") and not line.startswith(TOLERATED):
+        if line.startswith(b"-") and not line.startswith(TOLERATED) and TOLERATED_TEXT not in line:
             self._fail(f"Error reply to PING from master: '{text_of(line)}'")
             return b""
         if not line.startswith((b"+", b"-")):
@@ -113,6 +115,9 @@ class Handshake:
             self._expected.append("ip")
         out += request("REPLCONF", "capa", "eof", "capa", "psync2")
         self._expected.append("capa")
+        if w.version:
+            out += request("REPLCONF", "version", w.version)
+            self._expected.append("version")
         self.state = self._expected.pop(0)
         return out
 
@@ -130,6 +135,9 @@ class Handshake:
 
     def _capa(self, line: bytes) -> bytes:
         return self._configured(line, "capa")
+
+    def _version(self, line: bytes) -> bytes:
+        return self._next()                 # most primaries do not know it
 
     def _configured(self, line: bytes, what: str) -> bytes:
         """An answer to REPLCONF: an old primary may not know it, which does no harm."""
