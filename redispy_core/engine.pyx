@@ -19,7 +19,8 @@ from .base.mem cimport (Mem, mem_alloc, mem_allocator_name, mem_destroy, mem_fre
                         mem_sample_peak)
 from .base.rp cimport RP_DEBUG, RP_TICKS_NAME, likely, rp_ticks, unlikely
 from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
-from .exec.blocked cimport (after_turn, end_all, expire_waits, first_deadline, forget_wait, waiting_figures, waiting_free)
+from .exec.blocked cimport (after_turn, block_for, end_all, end_wait, expire_waits, first_deadline, forget_wait,
+                            waiting_figures, waiting_free)
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
                            CL_MULTI, CL_PAUSED, CL_PEER_CLOSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
                            CL_WRITE_WATCHED, Client, Ctx, G_LOADING, G_MASTERDOWN, G_MISCONF, G_NOAUTH, G_NOREPLICAS, G_READONLY,
@@ -93,7 +94,7 @@ from .persist.rdb_load import RdbError
 from .proto.errors import text as error_text
 from .proto.replies import Map, Status, Verbatim
 
-__all__ = ["Engine", "Call", "RdbError", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim",
+__all__ = ["Engine", "Call", "RdbError", "ReplyError", "BLOCK", "NO_REPLY", "Error", "Map", "Status", "Verbatim",
            "bucket_bounds", "error_text", "prefixed"]
 
 ReplyError = Error
@@ -109,6 +110,7 @@ STATES = {"loading": G_LOADING, "misconf": G_MISCONF, "readonly": G_READONLY, "n
           "masterdown": G_MASTERDOWN}
 PAUSES = {"shutdown": PAUSE_BY_SHUTDOWN, "failover": PAUSE_BY_FAILOVER}
 NO_REPLY = object()             # a Python body returns it when it answers later, or not at all
+BLOCK = object()                # ... when its client waits for Engine.unblock
 
 EPOLLIN, EPOLLOUT = 1, 4
 REHASH_US = 1000                # spent on idle rehashing a cron call, as activerehashing allows
@@ -121,6 +123,13 @@ cdef int run_python(Ctx* x, Command* cmd) noexcept nogil:
     return 0
 
 
+cdef void all_flushed(Exec* x) noexcept with gil:
+    """Tells the server: what a child is saving is out of date."""
+    hook = (<Engine>x.engine).hooks.get("flushall")
+    if hook is not None:
+        hook()
+
+
 cdef run_python_body(Ctx* x, Command* cmd):
     """Runs a Python body; whatever it raises becomes an error reply, never more."""
     cdef Engine engine = <Engine>(<Exec*>x.exec).engine
@@ -130,7 +139,9 @@ cdef run_python_body(Ctx* x, Command* cmd):
     args = [x.argv[i].ptr[:x.argv[i].len] for i in range(first, x.argc)]
     try:
         result = (<object>cmd.py)(call, *args)
-        if result is not NO_REPLY:
+        if result is BLOCK:
+            block_for(x, 0, NULL)
+        elif result is not NO_REPLY:
             reply_object(x.out, result)
     except Error as e:
         reply_object(x.out, e)
@@ -183,6 +194,7 @@ cdef class Engine:
         exec_init(&self.x, &self.mem, &self.env, &self.ks, self.registry)
         self.x.engine = <void*>self
         self.x.run_python = run_python
+        self.x.all_flushed = all_flushed
         multi_init(&self.x)
         pubsub_init(&self.x)
         monitor_init(&self.x)
@@ -357,6 +369,13 @@ cdef class Engine:
         c.net_out += len(text)
         self.x.stats.net_out += len(text)
         return text
+
+    def unblock(self, uint64_t client_id, reply):
+        """Answers a client whose command returned BLOCK."""
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        if c != NULL and c.flags & CL_BLOCKED:
+            reply_object(&c.out, reply)
+            end_wait(&self.x, c, isinstance(reply, Error))
 
     def close(self, uint64_t client_id):
         """Lets attend() close a client."""

@@ -55,11 +55,13 @@ class AofFiles:
         self.write_error = ""
         self.delayed_syncs = 0
         self._retry_at = 0.0
+        self._next_try = 0.0                # of a rewrite after several failures; 0: not yet known
         self._postponed_at = 0.0
         self._syncing = False
         self._synced_at = 0.0
         self._synced_offset = -1
         self._sync_error = 0
+        self._forked_at = 0                 # offset of the stream when the last rewrite began
         self.engine.hooks["aof_stuck"] = self._stuck
 
     # ---------------------------------------------------------------- names
@@ -229,6 +231,7 @@ class AofFiles:
         self.other_size = self._size_of([f for f in manifest.files()[:-1]])
         self.base_size = self.other_size + os.fstat(fd).st_size
         self.enabled = True
+        self._acknowledge(self.engine.stream_offset)
         self._listen(True)
 
     def _make_first_base(self, manifest: Manifest) -> None:
@@ -376,14 +379,23 @@ class AofFiles:
         total = self.other_size + size
         if not percent or total < self.config["auto-aof-rewrite-min-size"]:
             return False
-        if self.failures >= BACK_OFF_AFTER and time.monotonic() < self._next_try:
-            return False
-        base = max(1, self.base_size)
-        growth = total * 100 // base - 100
-        if growth < percent:
+        growth = total * 100 // max(1, self.base_size) - 100
+        if growth < percent or self._holds_back():
             return False
         self.log("notice", f"Starting automatic rewriting of AOF on {growth}% growth")
         return True
+
+    def _holds_back(self) -> bool:
+        """Rewrites that fail one after the other are tried less and less often."""
+        if self.failures < BACK_OFF_AFTER:
+            return False
+        now = time.monotonic()
+        if not self._next_try:
+            minutes = min(BACK_OFF_MAX, 2 ** (self.failures - BACK_OFF_AFTER))
+            self._next_try = now + 60 * minutes
+            self.log("warning", f"Background AOF rewrite has repeatedly failed {self.failures} times and triggered the "
+                                f"limit, will retry in {minutes} minutes")
+        return now < self._next_try
 
     def _begin_scheduled(self) -> None:
         if self.scheduled and not self.children.busy():
@@ -426,6 +438,7 @@ class AofFiles:
         rdb = bool(self.config["aof-use-rdb-preamble"])
         temporary = f"temp-rewriteaof-bg-{os.getpid()}.aof"
         began = time.monotonic()
+        self._forked_at = self.engine.stream_offset
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
             pid = self.children.start("aof", lambda: self._fork_engine(fd, rdb),
@@ -476,18 +489,20 @@ class AofFiles:
         self._write_manifest(manifest)
         if self.waiting_first:
             self.waiting_first, self.enabled = False, True
+            self._acknowledge(self._forked_at)
         self.drop_history()
         self.other_size = self._size_of(manifest.files()[:-1] if self.enabled else manifest.files())
         self.base_size = self.other_size + (self.engine.aof_figures()["size"] if self.enabled else 0)
 
+    def _acknowledge(self, offset: int) -> None:
+        """What the files have up to there is on disk; WAITAOF may believe them from now on."""
+        self.engine.aof_synced(offset)
+        self.engine.aof_acknowledges(True)
+
     def _failed(self) -> None:
         self.last_ok = False
         self.failures += 1
-        if self.failures >= BACK_OFF_AFTER:
-            minutes = min(BACK_OFF_MAX, 2 ** (self.failures - BACK_OFF_AFTER))
-            self._next_try = time.monotonic() + 60 * minutes
-            self.log("warning", f"Background AOF rewrite has repeatedly failed {self.failures} times and triggered the "
-                                f"limit, will retry in {minutes} minutes")
+        self._next_try = 0.0
 
     # ---------------------------------------------------------------- on and off at run time
 
@@ -517,6 +532,7 @@ class AofFiles:
         self._listen(False)
         self.close()
         self.enabled = self.waiting_first = self.scheduled = False
+        self.engine.aof_acknowledges(False)
 
     def close(self) -> None:
         """Writes, syncs and closes."""

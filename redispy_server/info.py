@@ -67,6 +67,8 @@ def server_section(s: Server) -> Rows:
         ("lru_clock", s.engine.counters()["lru_clock"]), ("executable", s.executable),
         ("config_file", s.config.filename or ""), ("io_threads_active", 0),
     ]
+    if s.shutdown.waiting:
+        rows.append(("shutdown_in_milliseconds", s.shutdown.left_ms))
     return rows + [(f"listener{i}", text) for i, text in enumerate(s.listener_texts())]
 
 

@@ -81,6 +81,7 @@ cdef void backlog_append_far(Backlog* b, const char* p, size_t n) noexcept nogil
         room = b.last.cap - b.last.used
         if room == 0:
             add_block(b)
+            backlog_trim(b)
             continue
         room = room if room < n else n
         memcpy(b.last.data + b.last.used, p, room)
@@ -88,7 +89,6 @@ cdef void backlog_append_far(Backlog* b, const char* p, size_t n) noexcept nogil
         b.end += room
         p += room
         n -= room
-    backlog_trim(b)
 
 
 cdef void backlog_resize(Backlog* b, size_t size) noexcept nogil:

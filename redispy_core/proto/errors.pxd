@@ -230,6 +230,7 @@ cdef enum Err:
     E_SYNC_OUTPUT
     E_REPLCONF_OPTION
     E_FILTER_NEEDS_EOF
+    E_SYNC_FORK
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s

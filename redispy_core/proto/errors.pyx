@@ -284,6 +284,7 @@ TEXTS = {
     "SYNC_OUTPUT": "ERR SYNC and PSYNC are invalid with pending output",
     "REPLCONF_OPTION": "ERR Unrecognized REPLCONF option: %s",
     "FILTER_NEEDS_EOF": "ERR Filtered replica requires EOF capability",
+    "SYNC_FORK": "ERR BGSAVE failed, replication can't continue",
 }
 
 

@@ -352,7 +352,7 @@ class Primary:
         except OSError as e:
             self.log("warning", f"BGSAVE for replication failed: {e.strerror}")
             for peer in waiting:
-                self.engine.replica_say(peer.id, b"-ERR BGSAVE failed, replication can't continue\r\n")
+                self.engine.replica_say(peer.id, f"-{error_text('SYNC_FORK')}\r\n".encode())
                 self.engine.close(peer.id)
 
     def _is_time(self, waiting: list[Peer]) -> bool:
@@ -562,6 +562,13 @@ class Primary:
         limit = self.config["min-replicas-max-lag"]
         rows = self.engine.replicas()
         return sum(p.state == ONLINE and p.id in rows and rows[p.id]["lag_ms"] // 1000 <= limit for p in self.replicas)
+
+    def lagging(self) -> list[str]:
+        """A line for each replica that has not acknowledged all that there is."""
+        offset, rows = self.engine.stream_offset, self.engine.replicas()
+        behind = [(p, rows[p.id]) for p in self.replicas if p.id in rows and rows[p.id]["acked"] != offset]
+        return [f"Lagging replica {self.name(p)} reported offset {offset - row['acked']} behind master, lag="
+                f"{row['lag_ms'] // 1000}, state={SHOWN[p.state]}." for p, row in behind]
 
     # ---------------------------------------------------------------- commands and figures
 

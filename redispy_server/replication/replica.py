@@ -187,11 +187,11 @@ class Replica:
         self.log("notice", f"Connecting to MASTER {host}:{port}")
         try:
             family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            self._sock = socket.socket(family, kind)
-            self._sock.setblocking(False)
+            self._sock = sock = socket.socket(family, kind)
+            sock.setblocking(False)
             if self.config["bind-source-addr"]:
-                self._sock.bind((self.config["bind-source-addr"], 0))
-            self._sock.connect(where)
+                sock.bind((self.config["bind-source-addr"], 0))
+            sock.connect(where)
         except BlockingIOError:
             pass
         except OSError as e:
@@ -200,7 +200,7 @@ class Replica:
             return
         self._since = time.monotonic()
         self._state(CONNECTING)
-        self.loop.watch(self._sock.fileno(), self._ready, READ | WRITE)
+        self.loop.watch(sock.fileno(), self._ready, READ | WRITE)
         self.log("notice", "MASTER <-> REPLICA sync started")
 
     def _wishes(self) -> Wishes:
