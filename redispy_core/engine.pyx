@@ -19,7 +19,8 @@ from .base.mem cimport (Mem, mem_alloc, mem_allocator_name, mem_destroy, mem_fre
                         mem_sample_peak)
 from .base.rp cimport RP_DEBUG, RP_TICKS_NAME, likely, rp_ticks, unlikely
 from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
-from .exec.blocked cimport (after_turn, block_for, end_wait, expire_waits, first_deadline, forget_wait, waiting_figures, waiting_free)
+from .exec.blocked cimport (after_turn, block_for, end_all, end_wait, expire_waits, first_deadline, forget_wait,
+                            waiting_figures, waiting_free)
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
                            CL_MULTI, CL_PAUSED, CL_PEER_CLOSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
                            CL_WRITE_WATCHED, Client, Ctx, G_LOADING, G_MASTERDOWN, G_MISCONF, G_NOAUTH, G_NOREPLICAS, G_READONLY,
@@ -37,6 +38,8 @@ from .exec.multi cimport multi_init, multi_free, watching_figures
 from .exec.pause cimport (PAUSE_ALL, PAUSE_BY_FAILOVER, PAUSE_BY_SHUTDOWN, PAUSE_MODE_WRITE, PAUSE_WRITE, pause_actions,
                           pause_clients, pause_deadline, pause_step, unpause_clients)
 from .exec.pubsub cimport CHANNELS, PATTERNS, SHARDS, pubsub_free, pubsub_init, topic_count
+from .exec.primary cimport (PrimaryLink, primary_ack, primary_attach, primary_forget, primary_free, primary_init,
+                            primary_of, primary_read_offset)
 from .exec.registry cimport Command, Registry
 from .exec.replicas cimport (ReplicaLink, Replicas, link_of, replica_attach, replica_begin, replica_behind, replica_link,
                              replica_send, replicas_free, replicas_init, replicas_of, replicas_step, serve_waits,
@@ -57,7 +60,7 @@ from .persist.job cimport SaveJob
 from .persist.rdb_save cimport RdbOptions, rdb_dump, rdb_options
 from .persist.sink cimport Sink, sink_free, sink_to_memory
 from .persist.rdb_load cimport RDB_DEEP, RDB_KEEP_EXPIRED, RDB_NO_CHECKSUM, RDB_REPLACE, rdb_load_python
-from .proto.errors cimport E_PYTHON
+from .proto.errors cimport E_PYTHON, E_UNBLOCKED_ROLE
 from .proto.parser cimport parser_rebase
 from .proto.reply cimport Block, out_bytes, out_clear, out_empty, out_sent, reply_errorf, reply_object, reply_raw
 from .structs.ebuckets cimport eb_count
@@ -199,6 +202,8 @@ cdef class Engine:
         memory_limit_init(&self.x)
         states_init(&self.x)
         aof_out_init(&self.aof)
+        primary_init(&self.x)
+        self.x.applied_error = applied_error
         replicas_init(&self.x, &self.aof)
         self.x.replied = replica_replied
         bind_python_bodies(self.registry)
@@ -212,6 +217,7 @@ cdef class Engine:
         waiting_free(&self.x)
         replicas_free(&self.x)
         exec_free(&self.x)
+        primary_free(&self.x)
         memory_limit_free(&self.x)
         multi_free(&self.x)
         pubsub_free(&self.x)
@@ -285,6 +291,8 @@ cdef class Engine:
         after_turn(&self.x)
         if self.ks.journal.aof != NULL and self.ks.journal.aof.len and self.aof.fd >= 0:
             self.append_aof()                       # before the replies
+        if unlikely(primary_of(&self.x).ack):
+            self.primary_ack()
         if unlikely(serve_waits(&self.x)):
             after_turn(&self.x)                     # they go on with what they had sent behind
             if self.ks.journal.aof != NULL and self.ks.journal.aof.len and self.aof.fd >= 0:
@@ -321,6 +329,10 @@ cdef class Engine:
         hook = self.hooks.get("client_closed")
         if hook is not None:
             hook(c.id, c.fd)
+        if unlikely(primary_of(&self.x).client == c):
+            broken = primary_of(&self.x).broken
+            primary_forget(&self.x)
+            self.hooks["primary_lost"](c.fd, broken)
         if c.replica != NULL:
             hook = self.hooks.get("replica_closed")
             if hook is not None:
@@ -479,6 +491,53 @@ cdef class Engine:
                else "short" if have or not closed else None)
         return r.consumed, r.whole, r.commands, why, r.unknown[:r.unknown_len]
 
+    # ------------------------------------------------------------ a replica's primary
+
+    def set_replica(self, bint on):
+        """A replica leaves expired keys to its primary."""
+        self.ks.replica = on
+
+    def primary_attach(self, int fd, int64_t at, int db):
+        """A connected non-blocking socket brings the primary's stream from position `at` on, in that database (-1: it
+        will say which); the client's id. When it is lost, hooks["primary_lost"](fd, broken: nothing can be continued) is
+        called."""
+        cdef Client* c = exec_client(&self.x, fd, CL_PRIMARY, 0)
+        primary_attach(&self.x, c, at, db)
+        return c.id
+
+    def primary_ack(self):
+        """Tells the primary how far we are."""
+        primary_ack(&self.x, self.aof.synced if self.aof.fd >= 0 else -1)
+
+    def primary_figures(self):
+        """The link's client (0: there is none), the position applied, the position read, the database, and when something
+        came last."""
+        cdef PrimaryLink* l = primary_of(&self.x)
+        return {"client": l.client.id if l.client != NULL else 0, "applied": l.applied,
+                "read": primary_read_offset(&self.x), "db": l.db,
+                "heard_ms": l.client.active_ms if l.client != NULL else 0}
+
+    def primary_place(self, int64_t at, int db):
+        """Where the data of this server stand in the primary's stream, while there is no link."""
+        cdef PrimaryLink* l = primary_of(&self.x)
+        l.applied = self.ks.journal.offset = at
+        l.db = db
+
+    def end_waits(self):
+        """All clients that wait are told that they can't here any longer, and closed."""
+        cdef Client* c = self.x.clients.first
+        waiting = []
+        while c != NULL:
+            if c.flags & CL_BLOCKED:
+                waiting.append(c.id)
+            c = c.next
+        end_all(&self.x, E_UNBLOCKED_ROLE)
+        for client_id in waiting:
+            c = client_by_id(&self.x.clients, client_id)
+            if c != NULL:
+                c.flags |= CL_CLOSE_AFTER_REPLY
+                client_pending(&self.x.clients, c)
+
     # ------------------------------------------------------------ replicas
 
     def stream_open(self, int64_t at):
@@ -631,16 +690,17 @@ cdef class Engine:
         said = text.encode()
         state_set(&self.x, STATES[name], on, slice_of(said, len(said)))
 
-    def set_loading(self, bint on):
-        """The data set is being loaded: commands are refused, nothing expires, nothing is recorded as a change."""
-        self.ks.loading = on
+    def set_loading(self, bint on, bint aside=False):
+        """The data set is being loaded: commands are refused, nothing expires, nothing is recorded as a change. aside:
+        the old one is served meanwhile, but for commands that could not stand the exchange."""
+        self.ks.loading = on and not aside
         self.set_state("loading", on)
 
-    def flush_all(self):
+    def flush_all(self, bint lazy=False):
         """Empties all databases, telling nobody but those who watch or track keys."""
         if self.ks.ev.flushed != NULL:
             self.ks.ev.flushed(self.ks.ev.flushed_ctx, -1)
-        db_flush(&self.ks, -1, False)
+        db_flush(&self.ks, -1, lazy)
 
     def mark_saved(self, int64_t dirty):
         """So many of the changes counted in `dirty` are in a file now."""
@@ -1127,6 +1187,15 @@ cdef void timed_expiry(Exec* x, CycleKind kind) noexcept nogil:
     expire_cycle(&x.expire, x.ks, kind)
     if unlikely(x.env.knobs.latency_monitor_threshold != 0):
         latency_add(x, b"expire-cycle", (x.ks.stats.expire_cycle_us - us) // 1000)
+
+
+cdef void applied_error(Exec* x, Client* c) noexcept with gil:
+    """A command of the primary failed here."""
+    command = (<bytes>c.last_command[:c.last_command_len]).decode() if c.last_command != NULL else "NULL"
+    said = gather_output(c)[1:].split(b"\r\n")[0].decode("utf-8", "replace")
+    x.stats.unexpected_errors += 1
+    (<Engine>x.engine).report(f"== CRITICAL == This replica is sending an error to its master: '{said}' after processing "
+                              f"the command '{command}'")
 
 
 cdef void replica_replied(Exec* x, Client* c) noexcept nogil:

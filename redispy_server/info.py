@@ -126,7 +126,8 @@ def persistence_section(s: Server) -> Rows:
     """# Persistence"""
     saving, aof, child, loading = s.saving, s.aof, s.children.active, s.loading.progress
     rows: Rows = [
-        ("loading", int(loading is not None)), ("async_loading", 0),
+        ("loading", int(loading is not None and not s.loading.aside)),
+        ("async_loading", int(loading is not None and s.loading.aside)),
         ("current_cow_peak", child.cow_peak if child else 0), ("current_cow_size", child.cow if child else 0),
         ("current_cow_size_age", int(time.monotonic() - child.cow_at) if child else 0),
         ("current_fork_perc", f"{100 * child.keys / max(1, child.keys_total):.2f}" if child else "0.00"),

@@ -27,6 +27,7 @@ from .loop import Loop
 from .replication.failover import Failover
 from .replication.identity import Identity
 from .replication.primary import Primary
+from .replication.replica import Replica
 from .saving import Saving
 from .shutdown import Shutdown
 
@@ -59,9 +60,9 @@ class Server:
         self._listening = 0                 # bits of Engine.journal_to
         self.children = Children(self.engine, self.loop, self.log)
         self.loading = Loading(self)
-        self.replica: Any = None            # whom this server follows
         self.failover = Failover(self)
         self.primary = Primary(self)
+        self.replica = Replica(self)
         self.saving = Saving(self)
         self.aof = AofFiles(self)
         self.shutdown = Shutdown(self)
@@ -104,6 +105,7 @@ class Server:
         on("key-load-delay", lambda old, new: setattr(self.engine, "key_load_delay", new))
         on("repl-backlog-size", lambda old, new: self.engine.stream_resize())
         self.config.on_apply_group(["min-replicas-to-write", "min-replicas-max-lag"], self.primary.judge_lag)
+        self.config.on_apply_group(["replica-read-only", "replica-serve-stale-data"], self.replica.judge)
         on("appendonly", lambda old, new: self._switch_aof(new))
         on("bind", lambda old, new: self._rebind("Failed to bind to specified addresses."))
         on("port", lambda old, new: self._rebind("Unable to listen on this port. Check server logs."))
@@ -231,7 +233,8 @@ class Server:
             "SAVE": self.saving.save_command, "BGSAVE": self.saving.bgsave_command,
             "BGREWRITEAOF": self.aof.bgrewriteaof_command,
             "REPLCONF": self.primary.replconf_command, "PSYNC": self.primary.psync_command,
-            "SYNC": self.primary.sync_command, "ROLE": self._role, "FAILOVER": self.failover.command}
+            "SYNC": self.primary.sync_command, "ROLE": self._role,
+            "REPLICAOF": self.replica.command, "SLAVEOF": self.replica.command, "FAILOVER": self.failover.command}
         for name, body in bodies.items():
             self.engine.bind(name, body)
         self.engine.hooks["debug|change-repl-id"] = self.primary.change_id_command
@@ -285,6 +288,7 @@ class Server:
             self.aof.cron()
             self.primary.cron()
             self.failover.cron()
+            self.replica.cron()
             self.shutdown.act()
         self.rates.sample()
         return 1.0 / int(self.config["hz"])
@@ -313,7 +317,7 @@ class Server:
         c = self.config
         asked = {
             "user": c.users, "aclfile": c["aclfile"],
-            "tls-port": c["tls-port"], "replicaof": c["replicaof"], "cluster-enabled": c["cluster-enabled"],
+            "tls-port": c["tls-port"], "cluster-enabled": c["cluster-enabled"],
             "loadmodule": c.modules,
         }
         for name, value in asked.items():
@@ -356,6 +360,7 @@ class Server:
             self._finish()
             return self.exit_code
         self.running = True
+        self.replica.at_start(self.loading.aux)
         self.ready()
         self.loop.run()
         self._finish()

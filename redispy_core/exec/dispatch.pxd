@@ -113,6 +113,9 @@ cdef struct Exec:
     void (*all_flushed)(Exec* x) noexcept nogil     # FLUSHALL has run
     Sds* misconf                    # why writes are refused, when not for the usual reason (exec/states)
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
+    void* primary                   # the link to the primary of a replica (exec/primary)
+    size_t (*apply)(Exec* x, Client* c, char* buf, size_t len) noexcept nogil   # runs the primary's stream; bytes of whole requests
+    void (*applied_error)(Exec* x, Client* c) noexcept nogil      # the primary's command was answered by an error: it stands in c.out
     void* replicas                  # the stream and who gets it (exec/replicas)
     client_fn replied               # a replica's command made a reply: nobody waits for it
     void* flushes                   # clients whose FLUSHALL waits for the freeing thread (exec/memory_limit), oldest first

@@ -399,8 +399,8 @@ cdef void run_found(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noe
         pass_gates(x, c, cmd, argv, argc)
     if unlikely(c.flags & SPECIAL_REPLY) and not c.held:
         finish_reply(x, c, mark)
-    if unlikely(x.after_unit != NULL) and x.depth == 0:
-        x.after_unit(x)
+    if unlikely(x.after_unit != NULL) and x.depth == 0 and not c.flags & CL_PRIMARY:
+        x.after_unit(x)                     # exec/primary does it itself
 
 
 # ---------------------------------------------------------------- input
@@ -584,9 +584,25 @@ cdef void keep_request(Exec* x, Client* c, char* buf, size_t len, size_t done) n
     c.q.pos = done - begin
 
 
+cdef void feed_primary(Exec* x, Client* c, char* buf, size_t len) noexcept nogil:
+    """Whole requests go; the bytes of the one that is not whole stay together."""
+    cdef size_t done = x.apply(x, c, buf, len)
+    c.q.pos = 0
+    if done < len:
+        keep_rest(x, c, buf, len, done)
+    else:
+        c.q.len = 0
+        parser_shrink(x.mem, &c.parser)
+    if c.out.first != NULL:
+        client_pending(&x.clients, c)
+
+
 cdef void feed_input(Exec* x, Client* c, char* buf, size_t len) noexcept nogil:
     """buf is the shared buffer, or c.q.data with len bytes in it when c.q.len was not 0."""
     c.active_ms = x.env.now_ms
+    if unlikely(c.flags & CL_PRIMARY):
+        feed_primary(x, c, buf, len)
+        return
     if c.flags & STOP:
         if buf != c.q.data:
             c.q.pos = 0

@@ -84,7 +84,7 @@ class Primary:
     @property
     def is_replica(self) -> bool:
         """Does this server follow another?"""
-        return self.server.replica is not None and bool(self.server.replica.active)
+        return self.server.replica.active
 
     @property
     def replicas(self) -> list[Peer]:
