@@ -5,13 +5,16 @@ Replies are Python values as proto/replies tells: bytes, int, float, bool, None,
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .exec.acl_rules import RuleError as RuleError
+from .exec.acl_rules import Unmatched as Unmatched
+from .exec.acl_rules import check_user_line as check_user_line
 from .proto.replies import Error as Error
 from .proto.replies import Map as Map
 from .proto.replies import Status as Status
 from .proto.replies import Verbatim as Verbatim
 
 __all__ = ["Engine", "Call", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim", "bucket_bounds",
-           "error_text", "prefixed", "RdbError"]
+           "error_text", "prefixed", "RdbError", "RuleError", "Unmatched", "check_user_line"]
 
 ReplyError = Error
 
@@ -39,6 +42,8 @@ class Engine:
     log: Callable[[str, str], object] | None
     @property
     def registry(self) -> Any: ...
+    @property
+    def acl(self) -> Any: ...
     @property
     def hooks(self) -> dict[str, Callable[..., Any]]: ...
     @property

@@ -71,14 +71,14 @@ cdef extern from *:
     int disable_huge_pages() nogil
 
 # The server sees this module alone: what it needs of the rooms below is named here.
-from .exec.acl_rules import check_line, table_commands
+from .exec.acl_rules import RuleError, Unmatched, check_user_line
 from .exec.stats import bucket_bounds
 from .persist.job import read_child_info
 from .proto.errors import text as error_text
 from .proto.replies import Map, Status, Verbatim
 
 __all__ = ["Engine", "Call", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim", "bucket_bounds",
-           "error_text", "prefixed", "RdbError"]
+           "error_text", "prefixed", "RdbError", "RuleError", "Unmatched", "check_user_line"]
 
 ReplyError = Error
 

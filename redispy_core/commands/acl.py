@@ -56,7 +56,7 @@ def getuser(call: Any, name: bytes) -> Reply:
     user = call.engine.acl.get(name)
     if user is None:
         return None
-    return Map([(b"flags", Set(map(Status, user.flags()))), (b"passwords", list(user.passwords)),
+    return Map([(b"flags", Set(user.flags())), (b"passwords", list(user.passwords)),
                 *selector_rows(user.root), (b"selectors", [Map(selector_rows(s)) for s in user.selectors])])
 
 

@@ -44,5 +44,6 @@ cdef class Acl:                     # to be used as long as its engine is there
     cdef dict users                 # name -> acl_rules.User
     cdef object __weakref__
     cdef object known               # acl_rules.Commands; None after a change of the commands
+    cdef apply(self, user, rules)
     cdef compile(self, user)
     cdef list selectors_of(self, user)

@@ -603,9 +603,18 @@ cdef class Acl:
         for user in users.values():
             self.put(user)
 
+    def define(self, bytes name, rules):
+        """setuser() on a new user of that name, even where there is one. Also ValueError: no name for a user."""
+        if not acl_rules.name_is_valid(name):
+            raise ValueError(name)
+        self.apply(acl_rules.User.new(name, self.open_channels), rules)
+
     def setuser(self, bytes name, rules):
-        """ACL SETUSER: all rules or none. RuleError, with the rule as its second argument; Unmatched."""
-        user = self.users[name].copy() if name in self.users else acl_rules.User.new(name, self.open_channels)
+        """ACL SETUSER: all rules or none. RuleError, with the rule as its second argument; Unmatched. O(clients)."""
+        known = self.users.get(name)
+        self.apply(known.copy() if known else acl_rules.User.new(name, self.open_channels), rules)
+
+    cdef apply(self, user, rules):
         for rule in acl_rules.merge_selectors(rules):
             try:
                 user.apply(rule, self.commands(), self.open_channels)

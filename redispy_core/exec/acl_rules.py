@@ -382,10 +382,10 @@ def read_line(where: str, number: int, words: list[bytes], users: dict[bytes, Us
     return wrong
 
 
-def check_line(words: Sequence[bytes], commands: Commands) -> str | None:
+def check_user_line(words: Sequence[bytes]) -> str | None:
     """Why a `user` line of redis.conf (without that word) is wrong, as far as its grammar tells: commands that nobody
     knows may come with an extension."""
-    user = User.new(words[0], False)
+    user, commands = User.new(words[0], False), table_commands()
     reason = None
     try:
         for rule in merge_selectors(words[1:]):
