@@ -36,11 +36,10 @@ from .acl_log cimport (ACL_BY_AUTH, ACL_BY_CHANNEL, ACL_BY_COMMAND, ACL_BY_KEY, 
                        AclReason, acl_log_add, acl_log_free)
 from .client cimport (CL_CLOSE_AFTER_REPLY, CL_MULTI, Client, Ctx, G_ACL, G_NOAUTH, client_close, sds_assign)
 from .dispatch cimport Exec
-from .keyspecs cimport (KEY_ACCESS, KEY_DELETE, KEY_INSERT, KEY_INCOMPLETE, KEY_NOT_KEY, KEY_OW, KEY_UPDATE,
-                        KEY_VARIABLE_FLAGS, KeyRef, command_has_keys, command_keys)
+from .keyspecs cimport KEY_ACCESS, KEY_DELETE, KEY_INSERT, KEY_OW, KEY_UPDATE, KeyRef, command_keys
 from .pubsub cimport subscriptions_fit
 from .registry cimport (CHANNELS_ALL, CHANNELS_FIRST, CHANNELS_NONE, CHANNELS_PATTERNS, CMD_NO_AUTH, COMMANDS_MAX,
-                        KEYS_SET, SPEC_INDEX_RANGE, Command, KeySpec, Registry, bind, registry_lookup)
+                        KEYS_SET, Command, Registry, bind, registry_lookup)
 
 from . import acl_rules
 
@@ -150,7 +149,7 @@ cdef inline int rights_needed(uint32_t flags) noexcept nogil:
     return (MAY_READ if flags & KEY_ACCESS else 0) | (MAY_WRITE if flags & (KEY_INSERT | KEY_DELETE | KEY_UPDATE) else 0)
 
 
-cdef bint key_allowed(const Selector* s, Slice key, uint32_t flags) noexcept nogil:
+cdef inline bint key_allowed(const Selector* s, Slice key, uint32_t flags) noexcept nogil:
     """One pattern must give all that is needed: rights of several do not add up."""
     cdef int need = rights_needed(flags)
     cdef uint64_t begin = beginning(key)
@@ -211,13 +210,11 @@ cdef inline bint command_allowed(const Selector* s, const Command* cmd, const Sl
 
 cdef inline bint single_key(const Command* cmd, int argc, KeyRef* key) noexcept nogil:
     """The usual commands: one key at a fixed place, and SET without options."""
-    cdef const KeySpec* k = cmd.keys
-    if cmd.nkeys != 1 or k.kind != SPEC_INDEX_RANGE or k.nums[0] != 0 or k.at >= argc:
-        return False
-    key.pos = k.at
-    key.flags = k.flags
-    if likely(not k.flags & (KEY_VARIABLE_FLAGS | KEY_INCOMPLETE | KEY_NOT_KEY)):
-        return True
+    if likely(cmd.key_at > 0):
+        key.pos = cmd.key_at
+        key.flags = cmd.key_flags
+        return cmd.key_at < argc
+    key.pos = 1
     key.flags = KEY_OW | KEY_UPDATE
     return cmd.keys_fn == KEYS_SET and argc == 3
 
@@ -260,7 +257,7 @@ cdef AclVerdict selector_allows(const Selector* s, const Command* cmd, const Sli
                                 int* at) noexcept nogil:
     if not command_allowed(s, cmd, argv, argc):
         return ACL_NO_COMMAND
-    if not s.all_keys and command_has_keys(cmd) and keys_allowed(s, cmd, argv, argc, at) != ACL_OK:
+    if not s.all_keys and cmd.key_at >= 0 and keys_allowed(s, cmd, argv, argc, at) != ACL_OK:
         return ACL_NO_KEY
     if unlikely(cmd.channels != CHANNELS_NONE) and not s.all_channels:
         return channels_allowed(s, cmd, argv, argc, at)
@@ -289,6 +286,19 @@ cdef AclVerdict acl_check(const Client* c, const Command* cmd, const Slice* argv
     if c.acl == NULL:
         return ACL_OK
     return user_allows(<const AclUser*>c.acl, cmd, argv, argc, at)
+
+
+cdef bint allows(const Client* c, const Command* cmd, const Slice* argv, int argc) noexcept nogil:
+    """acl_check in short, for the usual case: the root selector allows the command and its only key."""
+    cdef const AclUser* u = <const AclUser*>c.acl
+    cdef const Selector* s = u.selectors
+    cdef KeyRef key
+    cdef int at = 0
+    if (likely(s != NULL and s.bits[cmd.id >> 6] >> (cmd.id & 63) & 1 and cmd.channels == CHANNELS_NONE)
+            and (s.all_keys or cmd.key_at < 0
+                 or (single_key(cmd, argc, &key) and key_allowed(s, argv[key.pos], key.flags)))):
+        return True
+    return user_allows(u, cmd, argv, argc, &at) == ACL_OK
 
 
 cdef bint acl_reads_all_keys(const Client* c, const Command* cmd, const Slice* argv, int argc) noexcept nogil:
@@ -751,6 +761,7 @@ cdef void acl_init(Exec* x) noexcept nogil:
     memcpy(room_of(x).seed, x.env.hash_seed, sizeof(x.env.hash_seed))
     room_of(x).users.seed = room_of(x).seed
     x.gate_fns[ACL_BIT] = gate_acl
+    x.acl_allows = allows
 
 
 cdef void acl_free(Exec* x) noexcept nogil:

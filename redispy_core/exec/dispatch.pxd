@@ -46,6 +46,7 @@ cdef struct Ahead:                  # a request parsed ahead of its turn
 
 ctypedef bint (*gate_fn)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil   # True: refused (and answered) or queued
 
+ctypedef bint (*allow_fn)(const Client* c, const Command* cmd, const Slice* argv, int argc) noexcept nogil
 ctypedef void (*client_fn)(Exec* x, Client* c) noexcept nogil
 
 cdef struct DebugState:             # what DEBUG switches
@@ -94,6 +95,7 @@ cdef struct Exec:
     DebugState debug
     Sds* modules[2]                 # HELLO's list of modules, written for RESP2 and RESP3; NULL: none
     client_fn admit                 # a new connection, or one after RESET: its user (exec/acl)
+    allow_fn acl_allows             # whether G_ACL's gate would let a request pass; changes nothing
     void* acl                       # users (exec/acl)
     void* acl_log                   # exec/acl_log; NULL before the first entry
     client_fn on_reset[RESET_FNS]   # RESET: what each room forgets of a client

@@ -100,6 +100,8 @@ cdef struct Command:
     KeySpec* keys
     int nkeys
     KeysFn keys_fn
+    int key_at                     # where the only key stands, if its spec tells all of it; 0: no such key, -1: no keys at all
+    uint32_t key_flags             # of that key
     SecretsFn secrets
     ChannelsFn channels
     CommandStats stats

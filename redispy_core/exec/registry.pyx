@@ -12,7 +12,7 @@ from ..base.rp cimport likely
 from ..base.sds cimport Slice
 from .client cimport (G_ACL, G_BUSY, G_LOADING, G_MASTERDOWN, G_MISCONF, G_NOAUTH, G_NOREPLICAS, G_NO_MULTI, G_OOM,
                       G_PAUSED, G_QUEUE, G_READONLY, G_REPLICA_CLIENT, G_ROUTE, G_SUBSCRIBED, Ctx)
-from .table import ROWS, Flag
+from .table import ROWS, Flag, KeyFlag
 
 for flag, value in (("WRITE", CMD_WRITE), ("DENYOOM", CMD_DENYOOM), ("LOADING", CMD_LOADING), ("FAST", CMD_FAST),
                     ("NO_AUTH", CMD_NO_AUTH), ("ALLOW_BUSY", CMD_ALLOW_BUSY), ("MOVABLEKEYS", CMD_MOVABLEKEYS),
@@ -128,6 +128,16 @@ def gates_of(name, flags):
     return gates
 
 
+def only_key(row):
+    """Command.key_at of a row."""
+    if not row.keys and not row.keys_fn:
+        return -1
+    spec = row.keys[0] if len(row.keys) == 1 else None
+    told = spec and (spec.begin, spec.find) == ("index", "range") and spec.nums[0] == 0 \
+        and not spec.flags & (KeyFlag.NOT_KEY | KeyFlag.INCOMPLETE | KeyFlag.VARIABLE_FLAGS)
+    return spec.at if told else 0
+
+
 cdef class Registry:
     """The commands of one engine."""
 
@@ -232,6 +242,8 @@ cdef class Registry:
             c.keys[i].word = word
             for k in range(3):
                 c.keys[i].nums[k] = spec.nums[k]
+        c.key_at = only_key(row)
+        c.key_flags = row.keys[0].flags if c.key_at > 0 else 0
 
     cdef adopt(self, Command* parent, Command* c):
         cdef Command** grown = <Command**>calloc(parent.nsubs + 1, sizeof(Command*))
