@@ -40,14 +40,19 @@ from .exec.replay cimport (REPLAY_FORMAT, REPLAY_MORE, REPLAY_UNKNOWN, Replay, r
 from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
 from .exec.states cimport state_set, states_free, states_init
 from .exec.stats cimport stats_reset, stats_turn
-from .keyspace.db cimport Db, Keyspace, db_flush, ks_free, ks_free_slice, ks_init
+from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, dbs_free, dbs_new, dbs_swap, ks_begin_command, ks_free,
+                           ks_free_slice, ks_init)
 from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_cycle
 from .persist.aof_out cimport AofOut, AofPolicy, aof_out_init, aof_out_sync, aof_out_write
 from .persist.job cimport SaveJob
+from .persist.rdb_save cimport RdbOptions, rdb_dump, rdb_options
+from .persist.sink cimport Sink, sink_free, sink_to_memory
+from .persist.rdb_load cimport RDB_DEEP, RDB_KEEP_EXPIRED, RDB_NO_CHECKSUM, RDB_REPLACE, rdb_load_python
 from .proto.errors cimport E_PYTHON
 from .proto.parser cimport parser_rebase
 from .proto.reply cimport Block, out_bytes, out_clear, out_empty, out_sent, reply_errorf, reply_object
 from .structs.ebuckets cimport eb_count
+from .types.object cimport Robj
 from .structs.dict cimport (RESIZE_ALLOW, RESIZE_AVOID, ResizePolicy, dict_bytes, dict_rehash_step, dict_rehashing,
                             dict_shrink, dict_slots)
 
@@ -74,17 +79,14 @@ cdef extern from *:
 from .exec.acl_rules import RuleError, Unmatched, check_user_line
 from .exec.stats import bucket_bounds
 from .persist.job import read_child_info
+from .persist.rdb_load import RdbError
 from .proto.errors import text as error_text
 from .proto.replies import Map, Status, Verbatim
 
-__all__ = ["Engine", "Call", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim", "bucket_bounds",
-           "error_text", "prefixed", "RdbError", "RuleError", "Unmatched", "check_user_line"]
+__all__ = ["Engine", "Call", "RdbError", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim",
+           "bucket_bounds", "error_text", "prefixed", "RuleError", "Unmatched", "check_user_line"]
 
 ReplyError = Error
-
-
-class RdbError(Exception):
-    """Bytes that are no RDB file, or a damaged one."""
 
 
 
@@ -186,6 +188,7 @@ cdef class Engine:
         self.startup_memory = self.mem.used
 
     def __dealloc__(self):
+        self.discard_staged(False)
         waiting_free(&self.x)
         exec_free(&self.x)
         acl_free(&self.x)
@@ -370,8 +373,11 @@ cdef class Engine:
         self.aof.fd = -1
         self.take_aof()
 
-    def aof_set(self, *, policy=None, held=None, no_sync=None, timestamps=None):
-        """appendfsync (0 no, 1 always, 2 everysec); writing waits for the hook; no sync; aof-timestamp-enabled."""
+    def aof_set(self, *, policy=None, held=None, no_sync=None, timestamps=None, delay_us=None):
+        """appendfsync (0 no, 1 always, 2 everysec); writing waits for the hook; no sync; aof-timestamp-enabled; a
+        wait before each write."""
+        if delay_us is not None:
+            self.aof.delay_us = delay_us
         if policy is not None:
             self.aof.policy = <AofPolicy><int>policy
         if held is not None:
@@ -408,14 +414,15 @@ cdef class Engine:
         cdef size_t cap = 1 << 20, have = 0, used
         cdef char* buf = <char*>mem_alloc(&self.mem, cap)
         cdef int64_t told = 0
+        cdef size_t step = max(1024, min(every, 1 << 20))
         cdef bint closed
-        replay_begin(&self.x, &r)
+        replay_begin(&self.x, &r, <const int64_t*>&self.key_load_delay)
         try:
             while r.stop == REPLAY_MORE:
                 if have == cap:
                     cap *= 2
                     buf = <char*>mem_realloc(&self.mem, buf, cap)
-                n = os.readv(fd, [<char[:cap - have]>(buf + have)])
+                n = os.readv(fd, [<char[:min(cap - have, step)]>(buf + have)])
                 if n == 0:
                     break
                 have += n
@@ -560,6 +567,54 @@ cdef class Engine:
     def now_ms(self):
         """The wall clock of this turn in milliseconds."""
         return self.env.now_ms
+
+    # ------------------------------------------------------------ loading
+
+    def load_rdb(self, source, *, bint staged=False, bint keep_expired=False, bint replace=False, progress=None,
+                 int64_t interval=2 << 20):
+        """Loads an RDB file from a descriptor (from where it stands; a regular file is left behind the RDB) or from a
+        callable read(n) that waits for 1 to n bytes (b"": the end).
+
+        staged: into databases aside, for swap_staged() or discard_staged(). keep_expired: for a replica, or an AOF's
+        base. replace: a key that is there already is replaced, else it is an error. progress(bytes read, keys) is
+        called every `interval` bytes; what it returns true for ends the load. sanitize-dump-payload, rdbchecksum and
+        DEBUG SET-SKIP-CHECKSUM-VALIDATION hold.
+
+        Returns {"keys", "expired" (dropped), "empty": [keys without elements, skipped], "aux": {name: text},
+        "functions": [code], "version", "bytes", "rest": bytes that were read behind the RDB}. RdbError: what was
+        inserted until then stays (staged: is discarded)."""
+        cdef Db* dbs = self.ks.dbs
+        self.check_thread()
+        flags = RDB_KEEP_EXPIRED if keep_expired else 0
+        flags |= RDB_REPLACE if replace else 0
+        flags |= RDB_DEEP if self.env.knobs.sanitize_dump_payload == 1 else 0
+        flags |= RDB_NO_CHECKSUM if self.x.debug.skip_checksum or not self.env.knobs.rdbchecksum else 0
+        if staged:
+            self.discard_staged(False)
+            dbs = self.staged = dbs_new(&self.ks)
+        env_freeze_now(&self.env)
+        try:
+            return rdb_load_python(&self.ks, dbs, source, <int64_t*>&self.key_load_delay,
+                                   {"flags": flags, "progress": progress, "interval": interval})
+        except BaseException:
+            self.discard_staged(False)
+            raise
+
+    def swap_staged(self, bint lazy=True):
+        """What load_rdb() staged becomes the live databases; the old ones are freed, lazily or at once. Watchers and
+        caches of clients are told that all is gone."""
+        if self.staged == NULL:
+            raise ValueError("nothing is staged")
+        if self.ks.ev.flushed != NULL:
+            self.ks.ev.flushed(self.ks.ev.flushed_ctx, -1)
+        dbs_swap(&self.ks, self.staged)
+        self.discard_staged(lazy)
+
+    def discard_staged(self, bint lazy=True):
+        """Frees what load_rdb() staged, if there is something."""
+        if self.staged != NULL:
+            dbs_free(&self.ks, self.staged, lazy)
+            self.staged = NULL
 
     # ------------------------------------------------------------ settings
 
@@ -802,6 +857,25 @@ cdef class Engine:
         """Writes the commands that make the data; save_rdb's reply. Options: timestamp, and save_rdb's functions, sync,
         incremental_sync, timeout_ms, key_delay_us."""
         return self.saving([fd], "aof", options).run()
+
+    def dump(self, bytes key, int db=0, int version=0):
+        """DUMP's payload in an RDB version (0: the lowest that loses nothing). None: no such key, or it can't be written
+        in that version."""
+        cdef Sink s
+        cdef RdbOptions opt
+        cdef Robj* o
+        if not 0 <= db < self.ks.ndbs or version not in (0, 10, 11, 12):
+            raise ValueError("no such database or RDB version")
+        env_freeze_now(&self.env)
+        ks_begin_command(&self.ks)
+        o = db_peek(&self.ks, &self.ks.dbs[db], slice_of(key, len(key)))
+        rdb_options(&opt, &self.ks)
+        opt.version = version
+        if o == NULL or not sink_to_memory(&s, &self.mem):
+            return None
+        payload = (<char*>s.buf)[:s.used] if rdb_dump(&s, o, &opt) else None
+        sink_free(&s)
+        return payload
 
     def fork_save(self, fds, str kind="rdb", keep=(), **options):
         """Saves in a child process, as of now: (its pid, descriptor for child_info()). kind: "rdb" or "aof", options as

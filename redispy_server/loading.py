@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING
 
 from redispy_core.engine import RdbError
-from redispy_core.version import REDIS_VERSION
 
 if TYPE_CHECKING:
     from .server import Server
@@ -80,7 +79,7 @@ class Loading:
         self.keys_loaded = 0
         self.keys_expired = 0
         self.rdb_memory = 0
-        self.aux: dict[bytes, bytes] = {}
+        self.aux: dict[str, str] = {}
 
     # ---------------------------------------------------------------- framing
 
@@ -114,30 +113,32 @@ class Loading:
     def rdb(self, fd: int, path: str, *, keep_expired: bool = False, merge: bool = False, base: int = 0) -> int:
         """Loads RDB bytes from the descriptor's position; the offset behind them. Raises LoadFailed."""
         try:
-            result = self.engine.load_rdb(fd, progress=lambda done: self.step(base + done), every=self.every,
-                                          keep_expired=keep_expired, allow_dup=merge)
+            result = self.engine.load_rdb(fd, progress=lambda done, keys: self.step(base + done), interval=self.every,
+                                          keep_expired=keep_expired, replace=merge)
         except RdbError as e:
-            self.log("warning", str(e))
-            self.log("warning", f"Terminating server after rdb file reading failure." if not self.server.running
-                     else f"Failed trying to load {path}")
+            self.log("warning", f"RDB CRC error: {e}" if e.kind == "checksum" else str(e))
+            self.log("warning", f"Failed trying to load {path}" if self.server.running
+                     else "Terminating server after rdb file reading failure.")
             raise LoadFailed from None
         self.keys_loaded, self.keys_expired = result["keys"], result["expired"]
         self._tell_aux(result["aux"])
-        if result.get("empty_skipped"):
+        for key in result["empty"]:
+            self.log("notice", f"rdbLoadObject skipping empty key: {key.decode('utf-8', 'replace')}")
+        if result["empty"]:
             self.log("warning", f"Done loading RDB, keys loaded: {self.keys_loaded}, keys expired: {self.keys_expired}, "
-                                f"empty keys skipped: {result['empty_skipped']}.")
+                                f"empty keys skipped: {len(result['empty'])}.")
         else:
             self.log("notice", f"Done loading RDB, keys loaded: {self.keys_loaded}, keys expired: {self.keys_expired}.")
-        return int(result["rest_offset"])
+        return os.lseek(fd, 0, os.SEEK_CUR)
 
-    def _tell_aux(self, aux: dict[bytes, bytes]) -> None:
+    def _tell_aux(self, aux: dict[str, str]) -> None:
         self.aux = aux
-        if b"redis-ver" in aux:
-            self.log("notice", f"Loading RDB produced by version {aux[b'redis-ver'].decode('utf-8', 'replace')}")
-        if b"ctime" in aux and aux[b"ctime"].isdigit():
-            self.log("notice", f"RDB age {max(0, int(time.time()) - int(aux[b'ctime']))} seconds")
-        if b"used-mem" in aux and aux[b"used-mem"].isdigit():
-            self.rdb_memory = int(aux[b"used-mem"])
+        if "redis-ver" in aux:
+            self.log("notice", f"Loading RDB produced by version {aux['redis-ver']}")
+        if aux.get("ctime", "").isdigit():
+            self.log("notice", f"RDB age {max(0, int(time.time()) - int(aux['ctime']))} seconds")
+        if aux.get("used-mem", "").isdigit():
+            self.rdb_memory = int(aux["used-mem"])
             self.log("notice", f"RDB memory usage when created {self.rdb_memory / (1 << 20):.2f} Mb")
 
     def rdb_file(self, path: str, *, merge: bool = False) -> bool:

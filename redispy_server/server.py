@@ -76,6 +76,7 @@ class Server:
         self.config.on_number = self.engine.set_knob
         self.config.push_numbers()
         self.engine.set_password(_secret(self.config["requirepass"]))
+        self.engine.key_load_delay = self.config["key-load-delay"]
         self.engine.debug_allowed = self.config["enable-debug-command"]
         self._push_output_limits()
 
@@ -93,6 +94,8 @@ class Server:
         self.config.on_apply_group(["save", "stop-writes-on-bgsave-error"], self.judge_disk)
         self.config.on_apply_group(["appendfsync", "aof-timestamp-enabled"], self.aof.settings_changed)
         on("no-appendfsync-on-rewrite", lambda old, new: self.aof.child_changed())
+        on("aof-disable-auto-gc", lambda old, new: self.aof.drop_history())
+        on("key-load-delay", lambda old, new: setattr(self.engine, "key_load_delay", new))
         on("appendonly", lambda old, new: self._switch_aof(new))
         on("bind", lambda old, new: self._rebind("Failed to bind to specified addresses."))
         on("port", lambda old, new: self._rebind("Unable to listen on this port. Check server logs."))
@@ -215,6 +218,7 @@ class Server:
         for name, body in bodies.items():
             self.engine.bind(name, body)
         self.engine.hooks["debug|reload"] = self.saving.reload_command
+        self.engine.hooks["debug|aof-flush-sleep"] = self.aof.flush_sleep_command
         self.engine.hooks["debug|loadaof"] = self.aof.loadaof_command
         for line in self.config.renames:
             self.engine.registry.rename(*line.args[:2])
@@ -253,9 +257,11 @@ class Server:
 
     def _cron(self) -> float:
         self.engine.cron()
-        self.children.poll()
-        self.saving.cron()
-        self.aof.cron()
+        if not self.engine.cron_paused:
+            self.children.poll()
+            self.saving.cron()
+            self.aof.cron()
+            self.shutdown.act()
         self.rates.sample()
         return 1.0 / int(self.config["hz"])
 

@@ -83,6 +83,7 @@ cdef struct Exec:
     bint login_needed               # a client has to log in before it may do anything (exec/acl)
     OutputLimit limits[3]
     Ahead* ahead                    # AHEAD of them
+    uint64_t tick                   # rp_ticks at the end of the pipeline's last command; 0: outside a pipeline
     uint64_t turn_began             # rp_ticks when this turn's work began; 0: not yet
     char* io_buffer                 # shared by all reads
     bint paused_reads

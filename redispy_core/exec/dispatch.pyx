@@ -11,7 +11,7 @@ are prefetched, so that the cache misses of a batch overlap instead of following
 Time is frozen when a batch of input begins and again after a command that took long, so a command sees one time.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
-from libc.string cimport memchr, memcpy, memmove, memset
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 from ..base.env cimport Env, env_freeze_now, env_ticks_ns
 from ..base.mem cimport Mem, mem_alloc, mem_free, mem_realloc
 from ..base.rp cimport likely, unlikely, rp_assert, rp_ctz64, rp_ticks
@@ -307,20 +307,26 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
     cdef Client* outer = x.current
     cdef int64_t errors = c.out.errors
     cdef int64_t ns
-    cdef uint64_t began
+    cdef uint64_t began, ended
     x.current = c
+    began = x.tick
     if x.depth:
         ks_begin_command(x.ks)              # run_command does it for the outermost
+        began = 0
     else:
         x.caller = c
     x.depth += 1
     x.ks.no_touch = (c.flags & CL_NO_TOUCH) != 0
-    began = rp_ticks()
+    if began == 0:
+        began = rp_ticks()
     if unlikely(x.ks.journal.targets != 0):
         run_recorded(x, c, cmd, argv, argc)
     else:
         run_body(x, c, cmd, argv, argc)
-    ns = env_ticks_ns(x.env, rp_ticks() - began) + c.blocked_ns
+    ended = rp_ticks()
+    if x.depth == 1 and x.tick:
+        x.tick = ended                      # where the next of the pipeline begins
+    ns = env_ticks_ns(x.env, ended - began) + c.blocked_ns
     if unlikely(x.monitor != NULL) and not c.flags & CL_RERUN and not cmd.flags & (CMD_ADMIN | CMD_SKIP_MONITOR):
         x.monitor(x, c, cmd, argv, argc)    # behind the commands that EXEC ran
     if unlikely(c.flags & CL_BLOCKED):
@@ -416,13 +422,22 @@ cdef void protocol_error(Exec* x, Client* c) noexcept nogil:
     c.flags |= CL_CLOSE_AFTER_REPLY
 
 
+cdef inline bint same_command(const Ahead* before, Slice name) noexcept nogil:
+    """Pipelines repeat themselves. (A subcommand is looked up anew.)"""
+    return (before.cmd != NULL and before.cmd.nsubs == 0 and before.cmd.parent == NULL
+            and before.argv[0].len == name.len and memcmp(before.argv[0].ptr, name.ptr, name.len) == 0)
+
+
 cdef inline void look_ahead(Exec* x, Client* c, Ahead* a, size_t end) noexcept nogil:
     """Takes the request that the parser has just completed; begins to fetch its first key's bucket."""
     cdef Slice key
     memcpy(a.argv, c.parser.argv, c.parser.argc * sizeof(Slice))
     a.argc = c.parser.argc
     a.end = end
-    a.cmd = registry_lookup(<Registry>x.registry, a.argv, a.argc)
+    if a > x.ahead and same_command(a - 1, a.argv[0]):
+        a.cmd = (a - 1).cmd
+    else:
+        a.cmd = registry_lookup(<Registry>x.registry, a.argv, a.argc)
     a.has_key = a.cmd != NULL and a.cmd.first_key > 0 and a.cmd.first_key < a.argc
     if a.has_key:
         key = a.argv[a.cmd.first_key]
@@ -437,6 +452,8 @@ cdef int run_ahead(Exec* x, Client* c, int n) noexcept nogil:
     for i in range(n):
         if x.ahead[i].has_key:
             dict_prefetch_entry(&c.db.keys, x.ahead[i].hash)
+    if n > 1:
+        x.tick = rp_ticks()                 # one look at the counter a command, not two
     for i in range(n):
         a = &x.ahead[i]
         ks_begin_command(x.ks)
@@ -444,7 +461,9 @@ cdef int run_ahead(Exec* x, Client* c, int n) noexcept nogil:
             ks_remember(x.ks, a.argv[a.cmd.first_key], a.hash)
         run_found(x, c, a.cmd, a.argv, a.argc)
         if unlikely(c.flags & STOP):
-            return i + 1
+            n = i + 1
+            break
+    x.tick = 0
     return n
 
 

@@ -13,10 +13,11 @@ cdef struct Replay:
     int64_t consumed               # bytes run
     int64_t whole                  # ... up to the last command that stood outside a transaction
     int64_t commands
+    const int64_t* delay           # microseconds to wait after each command; below 0: one, after so many commands
     ReplayStop stop
     char unknown[64]
     int unknown_len
 
-cdef void replay_begin(Exec* x, Replay* r) noexcept nogil
+cdef void replay_begin(Exec* x, Replay* r, const int64_t* delay) noexcept nogil
 cdef size_t replay_feed(Exec* x, Replay* r, char* buf, size_t len) noexcept nogil   # runs what is complete; bytes consumed, the rest must come again
 cdef bint replay_end(Exec* x, Replay* r) noexcept nogil                             # False: a transaction was left open

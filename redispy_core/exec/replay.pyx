@@ -5,6 +5,7 @@ transactions queue and run as ever. Only arrays of bulk strings are commands her
 """
 from libc.stdint cimport int64_t
 from libc.string cimport memchr, memcpy
+from posix.unistd cimport usleep
 from ..base.rp cimport unlikely
 from ..base.sds cimport Slice
 from ..keyspace.db cimport ks_begin_command
@@ -18,12 +19,13 @@ cdef enum:
     COMMENT_MAX = 1024             # longest line of a comment
 
 
-cdef void replay_begin(Exec* x, Replay* r) noexcept nogil:
+cdef void replay_begin(Exec* x, Replay* r, const int64_t* delay) noexcept nogil:
     r.client = exec_client(x, -1, CL_FAKE | CL_PRIMARY, 0)
     r.client.gates = 0
     r.client.authenticated = True
     r.consumed = r.whole = r.commands = 0
     r.stop = REPLAY_MORE
+    r.delay = delay
     r.unknown_len = 0
 
 
@@ -54,6 +56,10 @@ cdef bint run_one(Exec* x, Replay* r) noexcept nogil:
     if c.out.first != NULL:
         out_clear(&c.out)
     r.commands += 1
+    if unlikely(r.delay[0] > 0):
+        usleep(<unsigned int>r.delay[0])
+    elif unlikely(r.delay[0] < 0) and r.commands % -r.delay[0] == 0:
+        usleep(1)
     return True
 
 

@@ -91,6 +91,9 @@ cdef void db_delete_expired(Keyspace* ks, Db* db, Robj* o) noexcept nogil    # w
 cdef Robj* db_random(Keyspace* ks, Db* db) noexcept nogil                    # a live key, uniform; NULL when empty
 cdef int64_t db_flush(Keyspace* ks, int id, bint lazy) noexcept nogil        # id -1: all; keys removed
 cdef void db_swap(Keyspace* ks, int a, int b) noexcept nogil
+cdef Db* dbs_new(Keyspace* ks) noexcept nogil                                # a second, empty set of databases, to be filled and swapped in
+cdef void dbs_swap(Keyspace* ks, Db* dbs) noexcept nogil                     # exchanges the contents with the live ones; O(databases)
+cdef void dbs_free(Keyspace* ks, Db* dbs, bint lazy) noexcept nogil          # with all keys
 cdef bint ks_free_slice(Keyspace* ks, int buckets) noexcept nogil            # frees a part of what was flushed lazily; True when nothing is left
 cdef void key_changed(Keyspace* ks, Db* db, Slice key, EventClass event_class, const char* event) noexcept nogil   # dirty, WATCH, tracking, blocked clients, notification
 cdef void key_event(Keyspace* ks, Db* db, Slice key, EventClass event_class, const char* event) noexcept nogil     # a further notification only

@@ -30,8 +30,18 @@ cdef enum:
 
 # ---------------------------------------------------------------- life
 
-cdef void ks_init(Keyspace* ks, Mem* m, Env* env, int ndbs) noexcept nogil:
+cdef Db* dbs_new(Keyspace* ks) noexcept nogil:
+    cdef Db* dbs = <Db*>mem_calloc(ks.mem, ks.ndbs * sizeof(Db))
     cdef int i
+    for i in range(ks.ndbs):
+        dbs[i].id = i
+        dict_init(&dbs[i].keys, key_dict_owner_type(), ks.env)
+        dict_init(&dbs[i].expires, key_dict_type(), ks.env)
+        eb_init(&dbs[i].subexpires)
+    return dbs
+
+
+cdef void ks_init(Keyspace* ks, Mem* m, Env* env, int ndbs) noexcept nogil:
     memset(ks, 0, sizeof(Keyspace))
     ks.mem = m
     ks.env = env
@@ -40,12 +50,7 @@ cdef void ks_init(Keyspace* ks, Mem* m, Env* env, int ndbs) noexcept nogil:
     ks.active_expire = True
     events_init(&ks.ev)
     journal_init(&ks.journal, m)
-    ks.dbs = <Db*>mem_calloc(m, ndbs * sizeof(Db))
-    for i in range(ndbs):
-        ks.dbs[i].id = i
-        dict_init(&ks.dbs[i].keys, key_dict_owner_type(), env)
-        dict_init(&ks.dbs[i].expires, key_dict_type(), env)
-        eb_init(&ks.dbs[i].subexpires)
+    ks.dbs = dbs_new(ks)
 
 
 cdef void ks_free(Keyspace* ks) noexcept nogil:
@@ -442,24 +447,41 @@ cdef void bury(Keyspace* ks, Dict* d) noexcept nogil:
     d.frontier = d.used = d.children = 0
 
 
+cdef void empty(Keyspace* ks, Db* db, bint lazy) noexcept nogil:
+    dict_clear(ks.mem, &db.expires)
+    eb_clear(ks.mem, &db.subexpires)
+    if lazy:
+        bury(ks, &db.keys)
+    else:
+        dict_clear(ks.mem, &db.keys)
+    db.avg_ttl_ms = 0
+    db.expire_cursor = 0
+
+
 cdef int64_t db_flush(Keyspace* ks, int id, bint lazy) noexcept nogil:
     cdef int64_t removed = 0
     cdef int i
-    cdef Db* db
     for i in range(ks.ndbs):
-        if id >= 0 and i != id:
-            continue
-        db = &ks.dbs[i]
-        removed += db.keys.used
-        dict_clear(ks.mem, &db.expires)
-        eb_clear(ks.mem, &db.subexpires)
-        if lazy:
-            bury(ks, &db.keys)
-        else:
-            dict_clear(ks.mem, &db.keys)
-        db.avg_ttl_ms = 0
-        db.expire_cursor = 0
+        if id < 0 or i == id:
+            removed += ks.dbs[i].keys.used
+            empty(ks, &ks.dbs[i], lazy)
     return removed
+
+
+cdef void dbs_free(Keyspace* ks, Db* dbs, bint lazy) noexcept nogil:
+    cdef int i
+    for i in range(ks.ndbs):
+        empty(ks, &dbs[i], lazy)
+    mem_free(ks.mem, dbs)
+
+
+cdef void dbs_swap(Keyspace* ks, Db* dbs) noexcept nogil:
+    cdef int i
+    cdef Db one
+    for i in range(ks.ndbs):
+        one = ks.dbs[i]
+        ks.dbs[i] = dbs[i]
+        dbs[i] = one
 
 
 cdef bint ks_free_slice(Keyspace* ks, int buckets) noexcept nogil:

@@ -11,6 +11,7 @@ cdef struct AofOut:
     int fd                             # -1: no file is open
     AofPolicy policy
     bint held                          # a thread is syncing, or the last write failed: the server decides what to do
+    int64_t delay_us                   # DEBUG AOF-FLUSH-SLEEP: before each write
     bint no_sync                       # a child is at work (no-appendfsync-on-rewrite)
     int64_t size                       # bytes of the file
     int64_t written                    # replication offset up to which the file has everything

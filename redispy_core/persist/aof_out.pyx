@@ -5,7 +5,7 @@ short write is taken back by cutting the file, so that it never ends inside a co
 """
 from libc.errno cimport EINTR, ENOSPC, errno
 from libc.stdint cimport int64_t
-from posix.unistd cimport fdatasync, ftruncate, write
+from posix.unistd cimport fdatasync, ftruncate, usleep, write
 from ..base.rp cimport unlikely
 from ..base.sds cimport sds_free
 
@@ -17,6 +17,7 @@ cdef void aof_out_init(AofOut* a) noexcept nogil:
     a.fd = -1
     a.policy = FSYNC_EVERYSEC
     a.held = a.no_sync = False
+    a.delay_us = 0
     a.size = a.written = a.synced = a.syncs = 0
 
 
@@ -57,6 +58,8 @@ cdef int aof_out_write(AofOut* a, Journal* j) noexcept nogil:
     cdef size_t rest
     if j.aof == NULL or j.aof.len == 0:
         return 0
+    if unlikely(a.delay_us):
+        usleep(<unsigned int>a.delay_us)
     error = write_all(a, j.aof.data, j.aof.len)
     if unlikely(error < 0):
         rest = j.aof.len + error

@@ -1,5 +1,6 @@
 # Saving in a forked child: it sees the data as they are at the fork, writes, tells how far it is, and ends.
 from libc.stdint cimport int32_t, int64_t
+from ..base.env cimport Env
 from .sink cimport Sink
 
 cdef enum ChildInfoKind:
@@ -21,6 +22,7 @@ cdef packed struct ChildInfo:      # a record in the pipe; shorter than PIPE_BUF
 
 ctypedef int (*child_work_fn)(void* ctx, Sink* s) noexcept nogil          # 0 or errno
 
-cdef int child_fork(Sink* s, child_work_fn work, void* ctx, const char* title, const int* keep, int nkeep, int* info_fd) noexcept nogil
+cdef int child_fork(Env* env, Sink* s, child_work_fn work, void* ctx, const char* title, const int* keep, int nkeep,
+                    int* info_fd) noexcept nogil
 #   O(pages). Parent: the child's pid, or -errno; *info_fd is the end to read ChildInfo from, not blocking. Child: does
 #   not return; exits with 0, 1 or CHILD_KILLED. All descriptors but s's, the first three and `keep` are closed in it

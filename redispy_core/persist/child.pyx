@@ -8,6 +8,7 @@ child lives; and epoll goes on reporting a closed descriptor while a copy is ope
 from libc.errno cimport errno
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
+from ..base.env cimport Env, env_mono_us
 from .sink cimport Sink, sink_bytes
 
 cdef extern from *:
@@ -17,7 +18,6 @@ cdef extern from *:
     #include <signal.h>
     #include <string.h>
     #include <sys/resource.h>
-    #include <time.h>
     #include <unistd.h>
     #if defined(__linux__)
     #include <sys/prctl.h>
@@ -70,11 +70,6 @@ cdef extern from *:
         fcntl(ends[0], F_SETFL, O_NONBLOCK);
         return 0;
     }
-    static int64_t child_mono_us(void) {
-        struct timespec t;
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-    }
     /* Bytes of memory that this process alone has written to; -1: the system does not tell. */
     static int64_t child_private_dirty(void) {
         char text[4096];
@@ -101,7 +96,6 @@ cdef extern from *:
     void child_close_between(int first, int last) nogil
     void child_title(const char* title) nogil
     int child_pipe(int* ends) nogil
-    int64_t child_mono_us() nogil
     int64_t child_private_dirty() nogil
     int fork() nogil
     void _exit(int status) nogil
@@ -114,6 +108,7 @@ cdef enum:
     FD_MAX = 0x7FFFFFFF
 
 cdef struct Reporter:
+    Env* env
     int fd
     int64_t next_us
     int64_t next_cow_us
@@ -122,11 +117,11 @@ cdef struct Reporter:
 
 cdef void measure(Reporter* r) noexcept nogil:
     """Reading page tables costs more the more memory there is: seldom, if it is slow."""
-    cdef int64_t began = child_mono_us()
+    cdef int64_t began = env_mono_us(r.env)
     cdef int64_t cow = child_private_dirty()
     if cow >= 0:
         r.info.cow_bytes = cow
-    r.info.cow_us = child_mono_us() - began
+    r.info.cow_us = env_mono_us(r.env) - began
     r.next_cow_us = began + r.info.cow_us * COW_SHARE
 
 
@@ -141,7 +136,7 @@ cdef void tell(Reporter* r, Sink* s, int kind, int error, int64_t out) noexcept 
 
 cdef void report(void* ctx, Sink* s) noexcept nogil:
     cdef Reporter* r = <Reporter*>ctx
-    cdef int64_t now_us = child_mono_us()
+    cdef int64_t now_us = env_mono_us(r.env)
     if now_us < r.next_us:
         return
     r.next_us = now_us + INFO_US
@@ -174,14 +169,15 @@ cdef void close_others(const Sink* s, const int* keep, int nkeep, int info) noex
         fd = following
 
 
-cdef void run(Sink* s, child_work_fn work, void* ctx, int info_fd) noexcept nogil:
+cdef void run(Env* env, Sink* s, child_work_fn work, void* ctx, int info_fd) noexcept nogil:
     """The child's life."""
     cdef Reporter r
     cdef int i
     cdef int error
     memset(&r, 0, sizeof(r))
+    r.env = env
     r.fd = info_fd
-    r.next_us = child_mono_us() + INFO_US
+    r.next_us = env_mono_us(r.env) + INFO_US
     s.progress = report
     s.progress_ctx = &r
     error = work(ctx, s)
@@ -193,7 +189,7 @@ cdef void run(Sink* s, child_work_fn work, void* ctx, int info_fd) noexcept nogi
     _exit(0 if error == 0 else 1)
 
 
-cdef int child_fork(Sink* s, child_work_fn work, void* ctx, const char* title, const int* keep, int nkeep,
+cdef int child_fork(Env* env, Sink* s, child_work_fn work, void* ctx, const char* title, const int* keep, int nkeep,
                     int* info_fd) noexcept nogil:
     cdef int ends[2]
     cdef sigset_t old
@@ -207,7 +203,7 @@ cdef int child_fork(Sink* s, child_work_fn work, void* ctx, const char* title, c
         child_signals()
         child_title(title)
         close_others(s, keep, nkeep, ends[1])
-        run(s, work, ctx, ends[1])
+        run(env, s, work, ctx, ends[1])
     error = errno
     child_restore_signals(&old)
     close(ends[1])

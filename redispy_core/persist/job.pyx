@@ -169,7 +169,7 @@ cdef class SaveJob:
         for i in range(n):
             fds[i] = keep[i]
         with nogil:
-            pid = child_fork(&self.sink, do_work, &self.work, title, fds, n, &info_fd)
+            pid = child_fork(self.work.ks.env, &self.sink, do_work, &self.work, title, fds, n, &info_fd)
         mem_free(self.mem, fds)
         if pid < 0:
             raise OSError(-pid, os.strerror(-pid))

@@ -237,6 +237,12 @@ cdef enum Err:
     E_ACL_SAVE
     E_SORT_BY_ACL
     E_SORT_GET_ACL
+    E_DUMP_WRONG
+    E_DUMP_BAD
+    E_BUSYKEY
+    E_RESTORE_TTL
+    E_RESTORE_IDLETIME
+    E_RESTORE_FREQ
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s

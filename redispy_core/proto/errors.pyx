@@ -297,6 +297,12 @@ TEXTS = {
     "ACL_SAVE": "ERR There was an error trying to save the ACLs. Please check the server logs for more information",
     "SORT_BY_ACL": "ERR BY option of SORT denied due to insufficient ACL permissions.",
     "SORT_GET_ACL": "ERR GET option of SORT denied due to insufficient ACL permissions.",
+    "DUMP_WRONG": "ERR DUMP payload version or checksum are wrong",
+    "DUMP_BAD": "ERR Bad data format",
+    "BUSYKEY": "BUSYKEY Target key name already exists.",
+    "RESTORE_TTL": "ERR Invalid TTL value, must be >= 0",
+    "RESTORE_IDLETIME": "ERR Invalid IDLETIME value, must be >= 0",
+    "RESTORE_FREQ": "ERR Invalid FREQ value, must be >= 0 and <= 255",
 }
 
 
