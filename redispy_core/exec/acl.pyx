@@ -141,7 +141,9 @@ cdef inline bint matches(const AclPattern* p, Slice s, uint64_t begin) noexcept 
         return s.len >= p.text.len and (p.text.len <= 8 or memcmp(s.ptr, p.text.ptr, p.text.len) == 0)
     if p.kind == MATCH_EXACT:
         return s.len == p.text.len and memcmp(s.ptr, p.text.ptr, s.len) == 0
-    return p.kind == MATCH_ALL or glob_match(p.text.ptr, p.text.len, s.ptr, s.len, False)
+    if p.kind == MATCH_ALL:
+        return s.len != 0                   # compat: * does not match the empty text, as in glob_match
+    return glob_match(p.text.ptr, p.text.len, s.ptr, s.len, False)
 
 
 cdef inline int rights_needed(uint32_t flags) noexcept nogil:
