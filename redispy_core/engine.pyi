@@ -2,12 +2,9 @@
 
 Replies are Python values as proto/replies tells: bytes, int, float, bool, None, list, and the classes exported here.
 """
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from .exec.acl_rules import RuleError as RuleError
-from .exec.acl_rules import Unmatched as Unmatched
-from .exec.acl_rules import check_user_line as check_user_line
 from .proto.replies import Error as Error
 from .proto.replies import Map as Map
 from .proto.replies import Status as Status
@@ -18,6 +15,11 @@ __all__ = ["Engine", "Call", "RdbError", "ReplyError", "NO_REPLY", "Error", "Map
 
 ReplyError = Error
 NO_REPLY: object
+
+class RuleError(Exception): ...
+class Unmatched(Exception): ...
+
+def check_user_line(words: Sequence[bytes]) -> str | None: ...
 
 def prefixed(code: object, text: object) -> Error: ...
 def error_text(name: str, *args: object) -> str: ...
