@@ -2,7 +2,7 @@
 
 Replies are Python values as proto/replies tells: bytes, int, float, bool, None, list, and the classes exported here.
 """
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .proto.replies import Error as Error
@@ -11,10 +11,15 @@ from .proto.replies import Status as Status
 from .proto.replies import Verbatim as Verbatim
 
 __all__ = ["Engine", "Call", "RdbError", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim",
-           "bucket_bounds", "error_text", "prefixed"]
+           "bucket_bounds", "error_text", "prefixed", "RuleError", "Unmatched", "check_user_line"]
 
 ReplyError = Error
 NO_REPLY: object
+
+class RuleError(Exception): ...
+class Unmatched(Exception): ...
+
+def check_user_line(words: Sequence[bytes]) -> str | None: ...
 
 def prefixed(code: object, text: object) -> Error: ...
 def error_text(name: str, *args: object) -> str: ...
@@ -42,6 +47,8 @@ class Engine:
     log: Callable[[str, str], object] | None
     @property
     def registry(self) -> Any: ...
+    @property
+    def acl(self) -> Any: ...
     @property
     def hooks(self) -> dict[str, Callable[..., Any]]: ...
     @property

@@ -19,6 +19,7 @@ from .base.mem cimport (Mem, mem_alloc, mem_allocator_name, mem_destroy, mem_fre
                         mem_sample_peak)
 from .base.rp cimport RP_DEBUG, RP_TICKS_NAME, likely, rp_ticks, unlikely
 from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
+from .exec.acl cimport Acl, acl_free, acl_init, make_acl
 from .exec.blocked cimport (after_turn, expire_waits, first_deadline, forget_wait, waiting_figures, waiting_free)
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
                            CL_MULTI, CL_PAUSED, CL_PEER_CLOSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
@@ -78,6 +79,7 @@ cdef extern from *:
     int disable_huge_pages() nogil
 
 # The server sees this module alone: what it needs of the rooms below is named here.
+from .exec.acl_rules import RuleError, Unmatched, check_user_line
 from .exec.stats import bucket_bounds
 from .persist.job import read_child_info
 from .persist.rdb_load import RdbError
@@ -85,7 +87,7 @@ from .proto.errors import text as error_text
 from .proto.replies import Map, Status, Verbatim
 
 __all__ = ["Engine", "Call", "RdbError", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim",
-           "bucket_bounds", "error_text", "prefixed"]
+           "bucket_bounds", "error_text", "prefixed", "RuleError", "Unmatched", "check_user_line"]
 
 ReplyError = Error
 
@@ -181,6 +183,7 @@ cdef class Engine:
         self.x.engine = <void*>self
         self.x.run_python = run_python
         self.x.all_flushed = all_flushed
+        acl_init(&self.x)
         multi_init(&self.x)
         pubsub_init(&self.x)
         monitor_init(&self.x)
@@ -188,6 +191,7 @@ cdef class Engine:
         memory_limit_init(&self.x)
         states_init(&self.x)
         aof_out_init(&self.aof)
+        self.acl = make_acl(&self.x, self.registry)
         bind_python_bodies(self.registry)
         self.own = exec_client(&self.x, -1, CL_FAKE, 0)
         self.hooks = {}
@@ -199,6 +203,7 @@ cdef class Engine:
         waiting_free(&self.x)
         exec_free(&self.x)
         memory_limit_free(&self.x)
+        acl_free(&self.x)
         multi_free(&self.x)
         pubsub_free(&self.x)
         monitor_free(&self.x)
@@ -666,9 +671,7 @@ cdef class Engine:
 
     def set_password(self, password):
         """requirepass: the default user's password; None or empty: none is needed."""
-        cdef bytes text = password or b""
-        sds_free(&self.mem, self.x.password)
-        self.x.password = sds_new(&self.mem, text, len(text)) if text else NULL
+        self.acl.set_password(password)
 
     def set_output_limit(self, int limit_class, size_t hard, size_t soft, int64_t soft_seconds):
         """client-output-buffer-limit of class 0 normal, 1 replica, 2 pubsub."""
@@ -712,6 +715,7 @@ cdef class Engine:
             "lazyfree_pending_objects": lazy_pending(&self.ks.lazy),
             "lazyfreed_objects": self.ks.lazy.freed - self.ks.lazy.counted_from,
             "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
+            **{f"acl_access_denied_{reason}": count for reason, count in self.acl.denied().items()},
         }
 
     def waiting_counts(self):

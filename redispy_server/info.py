@@ -193,8 +193,8 @@ def stats_section(s: Server) -> Rows:
         ("instantaneous_eventloop_cycles_per_sec", rate.per_second("eventloop_cycles")),
         ("instantaneous_eventloop_duration_usec",
          rate.per_second("eventloop_duration_sum") // max(1, rate.per_second("eventloop_cycles"))),
-        ("acl_access_denied_auth", 0), ("acl_access_denied_cmd", 0), ("acl_access_denied_key", 0),
-        ("acl_access_denied_channel", 0),
+        *((name, c[name]) for name in ("acl_access_denied_auth", "acl_access_denied_cmd", "acl_access_denied_key",
+                                       "acl_access_denied_channel")),
     ]
 
 

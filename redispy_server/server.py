@@ -19,6 +19,7 @@ from . import info
 from .config import ApplyError, Config, ConfigSetError, RewriteError
 from .connection import (BindError, Listener, is_loopback, listen_tcp, listen_unix,
                          set_keepalive)
+from .acl_file import AclFile
 from .aof_files import AofFiles
 from .children import Children
 from .loading import Loading, Stopped
@@ -59,6 +60,7 @@ class Server:
         self.saving = Saving(self)
         self.aof = AofFiles(self)
         self.shutdown = Shutdown(self)
+        self.acl_file = AclFile(self)
         self._unix_path: str | None = None
         self._push_settings()
         self._hook_settings()
@@ -198,7 +200,7 @@ class Server:
         if self.engine.client_count() >= self.config["maxclients"]:
             self.engine.count_rejected()
             return refusal("MAXCLIENTS")
-        if self.config["protected-mode"] and not self.config["requirepass"] and not is_loopback(address):
+        if self.config["protected-mode"] and self.engine.acl.default_nopass and not is_loopback(address):
             return refusal("PROTECTED_MODE")
         return None
 
@@ -221,7 +223,8 @@ class Server:
             "CONFIG|REWRITE": self._config_rewrite, "CONFIG|RESETSTAT": self._config_resetstat,
             "SHUTDOWN": self.shutdown.command, "LASTSAVE": lambda call: self.saving.last_save,
             "SAVE": self.saving.save_command, "BGSAVE": self.saving.bgsave_command,
-            "BGREWRITEAOF": self.aof.bgrewriteaof_command}
+            "BGREWRITEAOF": self.aof.bgrewriteaof_command,
+            "ACL|LOAD": self.acl_file.load_command, "ACL|SAVE": self.acl_file.save_command}
         for name, body in bodies.items():
             self.engine.bind(name, body)
         self.engine.hooks["flushall"] = self.saving.all_flushed
@@ -274,8 +277,9 @@ class Server:
         return 1.0 / int(self.config["hz"])
 
     def start(self) -> None:
-        """Binds, announces itself, prepares timers and signals. Raises BindError."""
+        """Makes the users, binds, announces itself, prepares timers and signals. Raises BindError, UsersError."""
         os.chdir(self.config["dir"])
+        self.acl_file.at_start()
         self._raise_fd_limit(self.config["maxclients"])
         self.open_listeners()
         self._announce()
@@ -295,7 +299,6 @@ class Server:
         """Settings that are understood and stored, and do nothing in this version: nobody shall rely on them."""
         c = self.config
         asked = {
-            "user": c.users, "aclfile": c["aclfile"],
             "tls-port": c["tls-port"], "replicaof": c["replicaof"], "cluster-enabled": c["cluster-enabled"],
             "loadmodule": c.modules,
         }

@@ -48,6 +48,7 @@ KNOBS = {
     "aof_timestamp_enabled": 0, "busy_reply_threshold": 5000, "stop_writes_on_bgsave_error": 1,
     "min_replicas_to_write": 0, "min_replicas_max_lag": 10, "cluster_enabled": 0, "hide_user_data_from_log": 0,
     "replica_ignore_maxmemory": 1,
+    "acllog_max_len": 128, "acl_pubsub_default": 1,
 }
 
 cdef struct KnobRow:
@@ -123,6 +124,15 @@ cdef void env_seed(Env* e, uint64_t seed) noexcept nogil:
     cdef int i
     for i in range(4):
         e.rng[i] = splitmix(&seed)
+
+
+cdef void env_secret(Env* e, void* out, size_t n) noexcept nogil:
+    cdef size_t i
+    if not e.frozen:
+        system_random(out, n)
+        return
+    for i in range(n):
+        (<unsigned char*>out)[i] = env_rand(e) & 255
 
 
 cdef inline uint64_t rotl(uint64_t x, int k) noexcept nogil:

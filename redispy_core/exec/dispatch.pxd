@@ -47,6 +47,7 @@ cdef struct Ahead:                  # a request parsed ahead of its turn
 
 ctypedef bint (*gate_fn)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil   # True: refused (and answered) or queued
 
+ctypedef bint (*allow_fn)(const Client* c, const Command* cmd, const Slice* argv, int argc) noexcept nogil
 ctypedef void (*client_fn)(Exec* x, Client* c) noexcept nogil
 
 cdef struct DebugState:             # what DEBUG switches
@@ -81,7 +82,7 @@ cdef struct Exec:
     uint32_t gates                  # Gate bits that the server's state raises
     Client* current                 # whose command runs
     int depth                       # nesting of call: EXEC, scripts
-    Sds* password                   # of the default user; NULL: none
+    bint login_needed               # a client has to log in before it may do anything (exec/acl)
     OutputLimit limits[3]
     Ahead* ahead                    # AHEAD of them
     uint64_t tick                   # rp_ticks at the end of the pipeline's last command; 0: outside a pipeline
@@ -96,8 +97,10 @@ cdef struct Exec:
     PauseState pause
     DebugState debug
     Sds* modules[2]                 # HELLO's list of modules, written for RESP2 and RESP3; NULL: none
-    bint (*authenticate)(Exec* x, Client* c, Slice user, Slice password) noexcept nogil    # NULL: there is only the default user
-    bint (*user_exists)(Exec* x, Slice user) noexcept nogil                                # likewise
+    client_fn admit                 # a new connection, or one after RESET: its user (exec/acl)
+    allow_fn acl_allows             # whether G_ACL's gate would let a request pass; changes nothing
+    void* acl                       # users (exec/acl)
+    void* acl_log                   # exec/acl_log; NULL before the first entry
     client_fn on_reset[RESET_FNS]   # RESET: what each room forgets of a client
     int resets
     Listening listening             # who hears of changed keys (exec/listening)
@@ -118,7 +121,7 @@ cdef struct Exec:
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept
 cdef void exec_free(Exec* x) noexcept nogil
 cdef void exec_on_reset(Exec* x, client_fn fn) noexcept nogil                                    # fn also runs for clients that have nothing to forget
-cdef Client* exec_client(Exec* x, int fd, uint64_t flags, int db) noexcept nogil                 # a new client, its errors counted, authenticated if no password is set
+cdef Client* exec_client(Exec* x, int fd, uint64_t flags, int db) noexcept nogil                 # a new client, its errors counted; a connection belongs to the default user
 cdef void run_command(Exec* x, Client* c, Slice* argv, int argc) noexcept nogil                  # lookup, gates, call
 cdef void run_known(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil      # gates, call; for a command that was looked up before
 cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil           # the body, with statistics
