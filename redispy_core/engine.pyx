@@ -27,6 +27,7 @@ from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CL
 from .exec.dispatch cimport (Exec, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
                              run_command)
 from .exec.clients_cron cimport clients_cron
+from .exec.crash_report cimport crash_report_free, crash_report_init
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
 from .exec.latency cimport latency_add, latency_events, latency_free
 from .exec.monitor cimport monitor_free, monitor_init
@@ -36,6 +37,7 @@ from .exec.pubsub cimport CHANNELS, PATTERNS, SHARDS, pubsub_free, pubsub_init, 
 from .exec.registry cimport Command, Registry
 from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
 from .exec.stats cimport stats_reset, stats_turn
+from .exec.tls_link cimport tls_attach, tls_init
 from .keyspace.db cimport Db, Keyspace, ks_free, ks_free_slice, ks_init
 from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_cycle
 from .proto.errors cimport E_PYTHON
@@ -64,12 +66,13 @@ cdef extern from *:
     int disable_huge_pages() nogil
 
 # The server sees this module alone: what it needs of the rooms below is named here.
+from .base import process
 from .exec.stats import bucket_bounds
 from .proto.errors import text as error_text
 from .proto.replies import Map, Status, Verbatim
 
 __all__ = ["Engine", "Call", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim", "bucket_bounds",
-           "error_text", "prefixed"]
+           "error_text", "prefixed", "process"]
 
 ReplyError = Error
 
@@ -158,6 +161,7 @@ cdef class Engine:
         pubsub_init(&self.x)
         monitor_init(&self.x)
         slowlog_init(&self.x)
+        tls_init(&self.x)
         bind_python_bodies(self.registry)
         self.own = exec_client(&self.x, -1, CL_FAKE, 0)
         self.hooks = {}
@@ -165,6 +169,7 @@ cdef class Engine:
         self.startup_memory = self.mem.used
 
     def __dealloc__(self):
+        crash_report_free(&self.x)
         waiting_free(&self.x)
         exec_free(&self.x)
         multi_free(&self.x)
@@ -181,6 +186,10 @@ cdef class Engine:
             raise RuntimeError("an Engine is used by the thread that made it, and by no other")
         return 0
 
+    def tell_of_crashes(self):
+        """Crash reports of this process tell of this engine from now on."""
+        crash_report_init(&self.x)
+
     def report(self, text):
         """Hands a warning to the server's log, or to stderr."""
         if self.log is not None:
@@ -190,11 +199,14 @@ cdef class Engine:
 
     # ------------------------------------------------------------ clients
 
-    def accept(self, int fd, bint unix=False, bint tls=False):
-        """Takes a connected non-blocking socket; the client's id."""
-        cdef uint64_t flags = (CL_UNIX if unix else 0) | (CL_TLS if tls else 0)
+    def accept(self, int fd, bint unix=False, tls=None):
+        """Takes a connected non-blocking socket; the client's id. tls: (ssl.SSLObject, its incoming and outgoing
+        MemoryBIO) of a connection whose handshake is done."""
+        cdef uint64_t flags = (CL_UNIX if unix else 0) | (CL_TLS if tls is not None else 0)
         cdef Client* c = exec_client(&self.x, fd, flags, 0)
         self.x.stats.connections += 1
+        if tls is not None:
+            tls_attach(&self.x, c, tls[0], tls[1], tls[2])
         return c.id
 
     def serve(self, list events):
@@ -211,7 +223,7 @@ cdef class Engine:
             io_read_again(&self.x)
         for fd, mask in events:
             c = client_by_fd(&self.x.clients, fd)
-            if c == NULL or c.flags & CL_TLS:
+            if c == NULL:
                 others.append((fd, mask))
                 continue
             if unlikely(mask & EPOLLOUT):
@@ -269,7 +281,7 @@ cdef class Engine:
         release_client(&self.x, c)
 
     def feed(self, uint64_t client_id, bytes data):
-        """Bytes of a client whose socket the server reads itself (TLS), or of a test's client."""
+        """Bytes of a client whose socket the server reads itself, or of a test's client."""
         cdef Client* c = client_by_id(&self.x.clients, client_id)
         cdef char* copy
         self.check_thread()
@@ -418,7 +430,8 @@ cdef class Engine:
         if slot == NULL:
             return False
         slot[0] = value
-        if name in ("slowlog-log-slower-than", "latency-monitor-threshold"):
+        if name in ("slowlog-log-slower-than", "latency-monitor-threshold", "commandlog-request-larger-than",
+                    "commandlog-reply-larger-than"):
             slow_thresholds(&self.x)
         return True
 

@@ -77,9 +77,14 @@ def _serve(config: Config) -> int:
         Engine.disable_thp()                # before anything is mapped
     from .connection import BindError
     from .server import Server              # imported late: --help and bad arguments answer at once
+    from .tls_port import TlsError
     server = Server(config)
     try:
         server.start()
+    except TlsError as e:
+        server.log("warning", str(e))
+        server.log("warning", "Failed to configure TLS. Check logs for more info.")
+        return 1
     except BindError as e:
         server.log("warning", str(e))
         if config["port"]:
