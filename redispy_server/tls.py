@@ -41,7 +41,7 @@ SslParts = tuple[ssl.SSLObject, ssl.MemoryBIO, ssl.MemoryBIO]
 def reason_of(error: Exception) -> str:
     """OpenSSL's or the system's words, without Python's decoration."""
     if isinstance(error, ssl.SSLError):
-        return (error.reason or str(error)).lower().replace("_", " ")
+        return (getattr(error, "reason", None) or str(error)).lower().replace("_", " ")
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error)
@@ -52,8 +52,8 @@ def reason_of(error: Exception) -> str:
 def server_context(config: Config) -> ssl.SSLContext:
     """The context of the TLS port. Raises TlsError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _common(context, config)
     _load_pair(context, config, "tls-cert-file", "tls-key-file", "tls-key-file-pass")
+    _common(context, config)
     context.verify_mode = VERIFY[config["tls-auth-clients"]]
     context.options |= getattr(ssl, "OP_NO_RENEGOTIATION", 0)
     if config["tls-prefer-server-ciphers"]:
@@ -349,7 +349,8 @@ class Acceptor:
         return len(self.open)
 
     def accept(self, fd: int, address: Address) -> None:
-        """Takes a connected non-blocking socket."""
+        """Takes a connected socket."""
+        os.set_blocking(fd, False)
         pending = Pending(fd, address, Handshake(self.context, server_side=True),
                           time.monotonic() + self.seconds())
         if not self.open:

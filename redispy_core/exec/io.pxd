@@ -17,6 +17,7 @@ cdef void io_write(Exec* x, Client* c) noexcept nogil       # sends pending outp
 cdef char* io_shared_buffer(Exec* x) noexcept nogil         # BUFFER_SIZE bytes, free between reads
 cdef void io_feed(Exec* x, Client* c, char* buf, size_t n) noexcept nogil   # counts and runs n > 0 bytes of input, which may stand in the shared buffer
 cdef void io_want_write(Exec* x, Client* c) noexcept nogil  # not all could be sent: goes on when the socket is writable
+cdef void io_write_again(Exec* x, Client* c) noexcept nogil # enough for this turn, though the socket has room
 cdef void io_all_sent(Exec* x, Client* c) noexcept nogil
 cdef void io_flush(Exec* x) noexcept nogil                  # io_write for all clients with new output
 cdef bint over_output_limit(Exec* x, Client* c) noexcept nogil   # client-output-buffer-limit: True = to be closed

@@ -293,6 +293,12 @@ cdef void io_want_write(Exec* x, Client* c) noexcept nogil:
         client_attention(&x.clients, c)
 
 
+cdef void io_write_again(Exec* x, Client* c) noexcept nogil:
+    """The socket has room, so an edge-triggered poller has nothing new to tell: it must be asked anew."""
+    c.flags &= ~<uint64_t>CL_WRITE_WATCHED
+    io_want_write(x, c)
+
+
 cdef void io_all_sent(Exec* x, Client* c) noexcept nogil:
     c.soft_limit_since_ms = 0
     if unlikely(c.flags & CL_WANT_WRITE):
@@ -326,7 +332,7 @@ cdef void io_write(Exec* x, Client* c) noexcept nogil:
         x.stats.net_out += n
         total += n
         if total >= WRITE_TURN and not out_empty(&c.out):
-            io_want_write(x, c)
+            io_write_again(x, c)
             return
     io_all_sent(x, c)
 

@@ -25,7 +25,7 @@ from .client cimport (CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_PEER_CLOSED, CL_RE
                       client_pending)
 from .dispatch cimport Exec
 from .io cimport (BUFFER_SIZE, READ_SIZE, WRITE_TURN, io_all_sent, io_feed, io_read_later, io_shared_buffer,
-                  io_want_write)
+                  io_want_write, io_write_again)
 
 cdef extern from "<sys/types.h>" nogil:
     ctypedef Py_ssize_t ssize_t
@@ -215,8 +215,11 @@ cdef write_link(Exec* x, Client* c, TlsLink link):
             if state < 0:
                 client_close(&x.clients, c)
                 return
-            if state == 0 or (total >= WRITE_TURN and not out_empty(&c.out)):
+            if state == 0:
                 io_want_write(x, c)
+                return
+            if total >= WRITE_TURN and not out_empty(&c.out):
+                io_write_again(x, c)
                 return
             if out_empty(&c.out) or link.broken:
                 break
