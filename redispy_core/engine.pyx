@@ -162,6 +162,8 @@ cdef class Engine:
         monitor_init(&self.x)
         slowlog_init(&self.x)
         tls_init(&self.x)
+        self.ks.latency = keyspace_latency
+        self.ks.latency_ctx = &self.x
         bind_python_bodies(self.registry)
         self.own = exec_client(&self.x, -1, CL_FAKE, 0)
         self.hooks = {}
@@ -170,6 +172,7 @@ cdef class Engine:
 
     def __dealloc__(self):
         crash_report_free(&self.x)
+        self.ks.latency = NULL
         waiting_free(&self.x)
         exec_free(&self.x)
         multi_free(&self.x)
@@ -658,6 +661,10 @@ cdef void timed_expiry(Exec* x, CycleKind kind) noexcept nogil:
     expire_cycle(&x.expire, x.ks, kind)
     if unlikely(x.env.knobs.latency_monitor_threshold != 0):
         latency_add(x, b"expire-cycle", (x.ks.stats.expire_cycle_us - us) // 1000)
+
+
+cdef void keyspace_latency(void* ctx, const char* event, int64_t ms) noexcept nogil:
+    latency_add(<Exec*>ctx, event, ms)
 
 
 cdef bytes gather_output(Client* c):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 
 from redispy_core.version import REDIS_VERSION, VERSION
@@ -41,18 +40,6 @@ def _answer(startup: Startup) -> int:
     return 0
 
 
-def _daemonize() -> None:
-    """Leaves the terminal: the parent ends, the child has its own session and no standard streams."""
-    if os.fork():
-        os._exit(0)
-    os.setsid()
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    if null > 2:
-        os.close(null)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Runs redispy-server with these arguments (default: the process's); the exit status."""
     config = Config(version=REDIS_VERSION)
@@ -67,7 +54,8 @@ def main(argv: list[str] | None = None) -> int:
     if startup.action != "run":
         return _answer(startup)
     if config["daemonize"]:
-        _daemonize()
+        from .process import daemonize
+        daemonize()
     return _serve(config)
 
 

@@ -22,6 +22,7 @@ from .connection import (BindError, Listener, is_loopback, listen_tcp, listen_un
                          set_keepalive)
 from .logs import Log
 from .loop import Loop
+from .process import Process
 from .tls_port import SETTINGS as TLS_SETTINGS
 from .tls_port import TlsError, TlsPort
 
@@ -37,11 +38,15 @@ class Server:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.log = Log(config["loglevel"], self._log_path())
+        self.log.set_format(config["log-format"], config["log-timestamp-format"])
+        if config["syslog-enabled"]:
+            self.log.open_syslog(config["syslog-ident"], config["syslog-facility"])
         self.engine = Engine(config["databases"])
         self.engine.log = self.log
         self.loop = Loop(self.engine)
         self.loop.on_close = os.close
         self.tls = TlsPort(self)
+        self.process = Process(self)
         self.listeners: list[Listener] = []
         self.started = time.time()
         self.run_id = secrets.token_hex(20)
@@ -52,6 +57,7 @@ class Server:
         self.bucket_bounds = bucket_bounds
         self.rates = info.Rates(self.engine.counters)
         self.exit_code = 0
+        self.stopping = False
         self._unix_path: str | None = None
         self._push_settings()
         self._hook_settings()
@@ -76,7 +82,10 @@ class Server:
 
     def _hook_settings(self) -> None:
         on = self.config.on_apply
+        self.process.hook_settings()
         on("loglevel", lambda old, new: self.log.set_level(new))
+        self.config.on_apply_group(("log-format", "log-timestamp-format"), lambda: self.log.set_format(
+            self.config["log-format"], self.config["log-timestamp-format"]))
         on("requirepass", lambda old, new: self.engine.set_password(_secret(new)))
         on("client-output-buffer-limit", lambda old, new: self._push_output_limits())
         on("dir", lambda old, new: os.chdir(new))
@@ -273,10 +282,14 @@ class Server:
 
     def _cron(self) -> float:
         self.engine.cron()
+        self.process.reports.watchdog()
         self.rates.sample()
         return 1.0 / int(self.config["hz"])
 
     def _on_signal(self, name: str) -> None:
+        if name == "SIGINT" and not self.loop.running and self.stopping:
+            self.log("warning", "Received SIGINT again: exiting now")
+            os._exit(1)
         self.log("warning", f"Received {name} scheduling shutdown...")
         self.stop()
 
@@ -292,8 +305,7 @@ class Server:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         self.loop.call_later(0, self._cron)
-        if self.config["pidfile"]:
-            self._write_pidfile()
+        self.process.start(info.info_text(self, ["server"]))
 
     def _warn_without_effect(self) -> None:
         """Settings that are understood and stored, and do nothing in this version: nobody shall rely on them."""
@@ -312,7 +324,7 @@ class Server:
     def _announce(self) -> None:
         where = f"Port: {self.config['port'] or self.config['tls-port']}"
         logo = f"redispy {VERSION} (Redis {REDIS_VERSION} compatible)\n {where}\n PID: {os.getpid()}\n"
-        if self.config["always-show-logo"] or sys.stdout.isatty():
+        if self.config["always-show-logo"] or (not self.log.path and not self.log.to_syslog and sys.stdout.isatty()):
             self.log.raw(logo)
         else:
             self.log("notice", f"redispy {VERSION}, {where}, PID: {os.getpid()}")
@@ -323,13 +335,7 @@ class Server:
         for kind in ("tcp", "unix", "tls"):
             if self._listens(kind):
                 self.log("notice", f"Ready to accept connections {kind}")
-
-    def _write_pidfile(self) -> None:
-        try:
-            with open(self.config["pidfile"], "w", encoding="ascii") as f:
-                f.write(f"{os.getpid()}\n")
-        except OSError as e:
-            self.log("warning", f"Failed to write PID file: {e.strerror}")
+        self.process.tell("STATUS=Ready to accept connections\nREADY=1\n")
 
     def run(self) -> int:
         """Serves until a signal or SHUTDOWN; the exit status."""
@@ -340,6 +346,7 @@ class Server:
 
     def stop(self) -> None:
         """Ends run() soon."""
+        self.stopping = True
         self.loop.stop()
         self.loop.wake()
 
@@ -347,9 +354,10 @@ class Server:
         for listener in self.listeners:
             listener.close()
         self.tls.close()
-        for path in (self._unix_path, self.config["pidfile"]):
-            if path:
-                _remove(path)
+        if self._unix_path:
+            _remove(self._unix_path)
+        self.process.stop()
+        self.process.tell("STOPPING=1\n")
         self.log("warning", "Redis is now ready to exit, bye bye...")
         self.loop.close()
 

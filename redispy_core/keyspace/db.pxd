@@ -49,6 +49,8 @@ cdef struct Keyspace:
     bint active_expire          # DEBUG SET-ACTIVE-EXPIRE
     Corpse* corpses
     size_t corpse_keys          # keys that wait to be freed
+    void (*latency)(void* ctx, const char* event, int64_t ms) noexcept nogil   # hears of slow work while the latency monitor is on; NULL: nobody does
+    void* latency_ctx
     const char* memo_ptr        # hash of the last argument looked up: valid within one command
     size_t memo_len
     uint64_t memo_hash
