@@ -51,7 +51,7 @@ def tell_supervisor(setting: str, text: str) -> bool:
     """Tells systemd (READY=1, STATUS=..., STOPPING=1); upstart hears of READY alone. False: it cannot be told."""
     who = supervisor(setting)
     if who == "upstart":
-        if "READY=1" in text and os.environ.pop("UPSTART_JOB", None):
+        if "READY=1" in text and os.environ.pop("UPSTART_JOB", ""):
             signal.raise_signal(signal.SIGSTOP)         # upstart waits for it and continues us
             return True
         return False
@@ -74,6 +74,16 @@ def program_name() -> str:
     return os.path.join(folder, "redis-server") if known else sys.argv[0]
 
 
+def argument_area() -> tuple[int, int]:
+    """Where the system keeps our arguments, from and to; zeros where it does not tell."""
+    try:
+        with open("/proc/self/stat", "rb") as f:
+            fields = f.read().rpartition(b")")[2].split()
+    except OSError:
+        return 0, 0
+    return (int(fields[45]), int(fields[46])) if len(fields) > 46 else (0, 0)
+
+
 def title_of(server: Server, name: str) -> str:
     """proc-title-template with its places filled."""
     c = server.config
@@ -90,7 +100,8 @@ def title_of(server: Server, name: str) -> str:
 
 def set_title(server: Server, name: str | None = None) -> None:
     """Shows the title, of a child under the name of what it does; nothing where set-proc-title is off."""
-    if server.config["set-proc-title"] and process.take_title_area():
+    if server.config["set-proc-title"]:
+        process.take_title_area(*argument_area())
         process.set_title(title_of(server, name or program_name()).encode("utf-8", "surrogateescape"),
                           (name or "redis-server").encode()[:15])
 
@@ -105,7 +116,13 @@ class OomScore:
         self.server = server
         self.base: int | None = None            # the score while the setting is off
 
-    def apply(self, place: int = PRIMARY) -> None:
+    def of_child(self, pid: int) -> None:
+        """Gives a child that was forked its score; it need not do anything itself."""
+        if self.base is not None:
+            with contextlib.suppress(ApplyError):
+                self.apply(CHILD, pid)
+
+    def apply(self, place: int = PRIMARY, pid: int | None = None) -> None:
         """Writes the score of this role. Raises ApplyError."""
         mode, values = self.server.config["oom-score-adj"], self.server.config["oom-score-adj-values"]
         if mode == "no":
@@ -120,11 +137,11 @@ class OomScore:
         except (OSError, ValueError) as e:
             raise self._refused(e) from e
         score = values[place] + (0 if mode == "absolute" else self.base)
-        self._write(max(-1000, min(1000, score)))
+        self._write(max(-1000, min(1000, score)), OOM_FILE if pid is None else f"/proc/{pid}/oom_score_adj")
 
-    def _write(self, score: int) -> None:
+    def _write(self, score: int, path: str = OOM_FILE) -> None:
         try:
-            with open(OOM_FILE, "w", encoding="ascii") as f:
+            with open(path, "w", encoding="ascii") as f:
                 f.write(str(score))
         except OSError as e:
             raise self._refused(e) from e

@@ -137,16 +137,10 @@ def report_alarms():
     crash_watch()
 
 
-def take_title_area():
-    """Makes the memory of arguments and environment ours; its bytes, 0 where the system does not tell."""
-    try:
-        with open("/proc/self/stat", "rb") as f:
-            fields = f.read().rpartition(b")")[2].split()
-    except OSError:
-        return 0
-    if title_room == 0 and len(fields) > 46 and int(fields[45]):
-        title_take(<char*><size_t>int(fields[45]), <char*><size_t>int(fields[46]))
-    return title_room
+def take_title_area(size_t begin, size_t end):
+    """Makes the memory ours in which the system keeps the arguments (addresses), and the environment behind them."""
+    if title_room == 0 and begin and end > begin:
+        title_take(<char*>begin, <char*>end)
 
 
 def set_title(bytes text, bytes name):

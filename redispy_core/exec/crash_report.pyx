@@ -65,7 +65,7 @@ cdef void tell(int fd, void* ctx, int hide) noexcept nogil:
     for i in range(x.ks.ndbs):
         keys += x.ks.dbs[i].keys.used
     show_number(fd, b"used_memory", x.mem.used)
-    show_number(fd, b"used_memory_peak", x.mem.peak)
+    show_number(fd, b"used_memory_peak", x.mem.peak if x.mem.peak > x.mem.used else x.mem.used)
     show_number(fd, b"connected_clients", x.clients.connected)
     show_number(fd, b"total_connections_received", x.stats.connections)
     show_number(fd, b"total_commands_processed", x.stats.commands)

@@ -55,7 +55,7 @@ def test_report_names_the_request(doomed):
     assert "redispy_core/commands/debug" in log         # the frame of the module that did it
 
 
-@pytest.mark.parametrize("command, text", [("assert", "'1 == 2' is not true"), ("panic", "called by DEBUG PANIC")])
+@pytest.mark.parametrize("command, text", [("assert", "is not true"), ("panic", "called by DEBUG PANIC")])
 def test_failed_assertions_are_in_the_report(doomed, tmp_path, command, text):
     path = tmp_path / "the.log"
     server = doomed(logfile=str(path))
