@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,7 @@ class Loop:
         self.on_close: Callable[[int], None] = os.close
         self.before_sleep: list[Callable[[], None]] = []     # run each turn before replies are sent
         self.running = False
+        self._signalled: deque[Callable[[], None]] = deque()  # run in the loop: a handler may interrupt anything
         self._timers: list[tuple[float, int, Callable[[], float | None]]] = []
         self._order = itertools.count()
         self._wake_in, self._wake_out = socket.socketpair()
@@ -70,7 +72,7 @@ class Loop:
 
     def on_signal(self, number: int, fn: Callable[[], None]) -> None:
         """Calls fn in the loop soon after the signal."""
-        signal.signal(number, lambda *_: fn())
+        signal.signal(number, lambda *_: self._signalled.append(fn))
         signal.set_wakeup_fd(self._wake_out.fileno(), warn_on_full_buffer=False)
 
     def wake(self) -> None:
@@ -86,6 +88,8 @@ class Loop:
                 pass
         except BlockingIOError:
             pass
+        while self._signalled:
+            self._signalled.popleft()()
 
     # ---------------------------------------------------------------- turning
 

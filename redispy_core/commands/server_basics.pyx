@@ -8,6 +8,7 @@ from ..exec.dispatch cimport Exec
 from ..exec.multi cimport watched_databases_swap
 from ..exec.registry cimport bind
 from ..keyspace.db cimport db_flush, db_swap
+from ..keyspace.journal cimport TO_ALL, journal_force
 from ..proto.errors cimport E_DB_FIRST, E_DB_INDEX, E_DB_SECOND, E_NOT_IN_CLUSTER
 from ..proto.reply cimport reply_array, reply_bulk_i64, reply_int, reply_ok
 
@@ -35,7 +36,7 @@ cdef int flush_generic(Ctx* x, int db) noexcept nogil:
         return 0
     if x.ks.ev.flushed != NULL:             # before: who watches a key that is not there is not concerned
         x.ks.ev.flushed(x.ks.ev.flushed_ctx, db)
-    # journal: even when nothing was removed
+    journal_force(&x.ks.journal, TO_ALL)    # even when nothing was removed
     x.ks.ev.dirty += db_flush(x.ks, db, lazy)
     return reply_ok(x.out)
 

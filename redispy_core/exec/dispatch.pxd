@@ -82,6 +82,7 @@ cdef struct Exec:
     Sds* password                   # of the default user; NULL: none
     OutputLimit limits[3]
     Ahead* ahead                    # AHEAD of them
+    uint64_t tick                   # rp_ticks at the end of the pipeline's last command; 0: outside a pipeline
     uint64_t turn_began             # rp_ticks when this turn's work began; 0: not yet
     char* io_buffer                 # shared by all reads
     bint paused_reads
@@ -115,6 +116,7 @@ cdef struct Exec:
     void* monitors                  # clients that monitor (exec/monitor)
     void* slowlog                   # exec/slowlog
     void* latency                   # exec/latency; NULL before the first event
+    Sds* misconf                    # why writes are refused, when not for the usual reason (exec/states)
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
 
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept

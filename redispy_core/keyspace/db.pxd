@@ -7,6 +7,7 @@ from ..structs.dict cimport Dict
 from ..structs.ebuckets cimport Ebuckets
 from ..types.object cimport NO_EXPIRE, ObjType, Encoding, Robj
 from .events cimport Events, EventClass
+from .journal cimport Journal
 
 cdef enum:
     KEEP_TTL = -2               # db_set_*: leave the expiry as it is
@@ -42,8 +43,10 @@ cdef struct Keyspace:
     Db* dbs
     int ndbs
     Events ev
+    Journal journal
     KeyspaceStats stats
     bint replica                # expired keys are missing here, but only the primary's DEL removes them
+    bint loading                # nothing is expired: what was written is restored first
     bint may_expire             # False while writes are paused: expired keys are missing, not removed
     bint no_touch               # this command must not refresh LRU/LFU (CLIENT NO-TOUCH)
     bint active_expire          # DEBUG SET-ACTIVE-EXPIRE
@@ -90,6 +93,9 @@ cdef void db_delete_expired(Keyspace* ks, Db* db, Robj* o) noexcept nogil    # w
 cdef Robj* db_random(Keyspace* ks, Db* db) noexcept nogil                    # a live key, uniform; NULL when empty
 cdef int64_t db_flush(Keyspace* ks, int id, bint lazy) noexcept nogil        # id -1: all; keys removed
 cdef void db_swap(Keyspace* ks, int a, int b) noexcept nogil
+cdef Db* dbs_new(Keyspace* ks) noexcept nogil                                # a second, empty set of databases, to be filled and swapped in
+cdef void dbs_swap(Keyspace* ks, Db* dbs) noexcept nogil                     # exchanges the contents with the live ones; O(databases)
+cdef void dbs_free(Keyspace* ks, Db* dbs, bint lazy) noexcept nogil          # with all keys
 cdef bint ks_free_slice(Keyspace* ks, int buckets) noexcept nogil            # frees a part of what was flushed lazily; True when nothing is left
 cdef void key_changed(Keyspace* ks, Db* db, Slice key, EventClass event_class, const char* event) noexcept nogil   # dirty, WATCH, tracking, blocked clients, notification
 cdef void key_event(Keyspace* ks, Db* db, Slice key, EventClass event_class, const char* event) noexcept nogil     # a further notification only

@@ -22,6 +22,7 @@ from ..types.object cimport (LRU_MAX, NO_EXPIRE, OBJ_HASH, Robj, key_dict_owner_
                              robj_expire, robj_free, robj_key, robj_lru, robj_rekey, robj_set_expire, robj_set_lru,
                              robj_string, robj_type)
 from .events cimport (EV_EXPIRED, EV_KEYMISS, EV_NEW, EventClass, events_init)
+from .journal cimport journal_free, journal_init
 
 cdef enum:
     LAZY_EFFORT = 64            # values of no more blocks are freed at once even when they need not be
@@ -29,8 +30,18 @@ cdef enum:
 
 # ---------------------------------------------------------------- life
 
-cdef void ks_init(Keyspace* ks, Mem* m, Env* env, int ndbs) noexcept nogil:
+cdef Db* dbs_new(Keyspace* ks) noexcept nogil:
+    cdef Db* dbs = <Db*>mem_calloc(ks.mem, ks.ndbs * sizeof(Db))
     cdef int i
+    for i in range(ks.ndbs):
+        dbs[i].id = i
+        dict_init(&dbs[i].keys, key_dict_owner_type(), ks.env)
+        dict_init(&dbs[i].expires, key_dict_type(), ks.env)
+        eb_init(&dbs[i].subexpires)
+    return dbs
+
+
+cdef void ks_init(Keyspace* ks, Mem* m, Env* env, int ndbs) noexcept nogil:
     memset(ks, 0, sizeof(Keyspace))
     ks.mem = m
     ks.env = env
@@ -38,12 +49,8 @@ cdef void ks_init(Keyspace* ks, Mem* m, Env* env, int ndbs) noexcept nogil:
     ks.may_expire = True
     ks.active_expire = True
     events_init(&ks.ev)
-    ks.dbs = <Db*>mem_calloc(m, ndbs * sizeof(Db))
-    for i in range(ndbs):
-        ks.dbs[i].id = i
-        dict_init(&ks.dbs[i].keys, key_dict_owner_type(), env)
-        dict_init(&ks.dbs[i].expires, key_dict_type(), env)
-        eb_init(&ks.dbs[i].subexpires)
+    journal_init(&ks.journal, m)
+    ks.dbs = dbs_new(ks)
 
 
 cdef void ks_free(Keyspace* ks) noexcept nogil:
@@ -55,6 +62,7 @@ cdef void ks_free(Keyspace* ks) noexcept nogil:
     while not ks_free_slice(ks, 1 << 20):
         pass
     mem_free(ks.mem, ks.dbs)
+    journal_free(&ks.journal)
 
 
 cdef void ks_begin_command(Keyspace* ks) noexcept nogil:
@@ -119,7 +127,7 @@ cdef int64_t lru_idle_ms(Keyspace* ks, const Robj* o) noexcept nogil:
 
 cdef bint db_expired(Keyspace* ks, const Robj* o) noexcept nogil:
     cdef int64_t when = robj_expire(o)
-    return when != NO_EXPIRE and ks.env.now_ms > when
+    return when != NO_EXPIRE and ks.env.now_ms > when and not ks.loading
 
 
 cdef bint db_expire_due(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
@@ -443,24 +451,41 @@ cdef void bury(Keyspace* ks, Dict* d) noexcept nogil:
     d.frontier = d.used = d.children = 0
 
 
+cdef void empty(Keyspace* ks, Db* db, bint lazy) noexcept nogil:
+    dict_clear(ks.mem, &db.expires)
+    eb_clear(ks.mem, &db.subexpires)
+    if lazy:
+        bury(ks, &db.keys)
+    else:
+        dict_clear(ks.mem, &db.keys)
+    db.avg_ttl_ms = 0
+    db.expire_cursor = 0
+
+
 cdef int64_t db_flush(Keyspace* ks, int id, bint lazy) noexcept nogil:
     cdef int64_t removed = 0
     cdef int i
-    cdef Db* db
     for i in range(ks.ndbs):
-        if id >= 0 and i != id:
-            continue
-        db = &ks.dbs[i]
-        removed += db.keys.used
-        dict_clear(ks.mem, &db.expires)
-        eb_clear(ks.mem, &db.subexpires)
-        if lazy:
-            bury(ks, &db.keys)
-        else:
-            dict_clear(ks.mem, &db.keys)
-        db.avg_ttl_ms = 0
-        db.expire_cursor = 0
+        if id < 0 or i == id:
+            removed += ks.dbs[i].keys.used
+            empty(ks, &ks.dbs[i], lazy)
     return removed
+
+
+cdef void dbs_free(Keyspace* ks, Db* dbs, bint lazy) noexcept nogil:
+    cdef int i
+    for i in range(ks.ndbs):
+        empty(ks, &dbs[i], lazy)
+    mem_free(ks.mem, dbs)
+
+
+cdef void dbs_swap(Keyspace* ks, Db* dbs) noexcept nogil:
+    cdef int i
+    cdef Db one
+    for i in range(ks.ndbs):
+        one = ks.dbs[i]
+        ks.dbs[i] = dbs[i]
+        dbs[i] = one
 
 
 cdef bint ks_free_slice(Keyspace* ks, int buckets) noexcept nogil:

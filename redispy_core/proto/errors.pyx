@@ -261,6 +261,17 @@ TEXTS = {
     "XAUTOCLAIM_COUNT": "ERR COUNT must be > 0",
     "NUMIDS_POSITIVE": "ERR Number of IDs must be a positive integer",
     "NUMIDS_MATCH": "ERR The `numids` parameter must match the number of arguments",
+    "BGSAVE_IN_PROGRESS": "ERR Background save already in progress",
+    "BGSAVE_OTHER_CHILD": "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order "
+                          "to schedule a BGSAVE whenever possible.",
+    "AOF_REWRITE_IN_PROGRESS": "ERR Background append only file rewriting already in progress",
+    "MISCONF_AOF": "MISCONF Errors writing to the AOF file: %s",
+    "DUMP_WRONG": "ERR DUMP payload version or checksum are wrong",
+    "DUMP_BAD": "ERR Bad data format",
+    "BUSYKEY": "BUSYKEY Target key name already exists.",
+    "RESTORE_TTL": "ERR Invalid TTL value, must be >= 0",
+    "RESTORE_IDLETIME": "ERR Invalid IDLETIME value, must be >= 0",
+    "RESTORE_FREQ": "ERR Invalid FREQ value, must be >= 0 and <= 255",
 }
 
 
