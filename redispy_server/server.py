@@ -66,6 +66,7 @@ class Server:
         self.stopping = False
         self._listening = 0                 # bits of Engine.journal_to
         self.children = Children(self.engine, self.loop, self.log)
+        self.children.on_change.append(self._child_changed)
         self.loading = Loading(self)
         self.saving = Saving(self)
         self.aof = AofFiles(self)
@@ -155,6 +156,10 @@ class Server:
         self.log("warning", f"maxclients lowered from {clients} to {soft - RESERVED_FDS}: the limit of open files "
                             f"is {soft}")
         self.config.assign("maxclients", str(soft - RESERVED_FDS))
+
+    def _child_changed(self) -> None:
+        if self.children.active is not None:
+            self.process.oom.of_child(self.children.active.pid)
 
     # ---------------------------------------------------------------- durability
 

@@ -2,6 +2,7 @@
 import asyncio
 import os
 import select
+import shutil
 import socket
 import ssl
 import subprocess
@@ -401,6 +402,19 @@ def test_certificates_are_reloaded_live(certs, start):
         assert setting(server, "tls-cert-file", certs.path("other.crt"), "tls-key-file", certs.path("other.key")) == Simple("OK")
         assert peer_name(server, certs) == "other"
         assert old.call("PING") == Simple("PONG")               # keeps what it began with
+
+
+def test_renewed_certificate_is_loaded_by_its_old_name(certs, start, tmp_path):
+    def install(name):
+        for kind in ("crt", "key"):
+            shutil.copy(certs.path(f"{name}.{kind}"), tmp_path / f"current.{kind}")
+    install("server")
+    cert, key = str(tmp_path / "current.crt"), str(tmp_path / "current.key")
+    server = start(tls_port=free_port(), **certs.server_settings(tls_cert_file=cert, tls_key_file=key))
+    install("other")
+    assert peer_name(server, certs) == "server"
+    assert setting(server, "tls-cert-file", cert) == Simple("OK")
+    assert peer_name(server, certs) == "other"
 
 
 @pytest.mark.parametrize("name, value", [
