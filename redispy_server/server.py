@@ -289,6 +289,7 @@ class Server:
         self.engine.hooks["debug|reload"] = self.saving.reload_command
         self.engine.hooks["debug|aof-flush-sleep"] = self.aof.flush_sleep_command
         self.engine.hooks["debug|loadaof"] = self.aof.loadaof_command
+        self.engine.hooks["debug|config-rewrite-force-all"] = lambda: self._config_rewrite(None, force_all=True)
         for line in self.config.renames:
             self.engine.registry.rename(*line.args[:2])
 
@@ -303,14 +304,15 @@ class Server:
         if len(words) % 2:
             raise Error(error_text("SYNTAX") if len(words) > 1 else error_text("ARITY", "config|set"))
         try:
-            self.config.set(list(zip(words[::2], words[1::2])), local=self.engine.client_is_local(call.client_id))
+            self.config.set(list(zip(words[::2], words[1::2])), local=self.engine.client_is_local(call.client_id),
+                            loading=self.loading.progress is not None)
         except ConfigSetError as e:
             raise prefixed("LOADING" if e.loading else "ERR", e) from None
         return OK
 
-    def _config_rewrite(self, call: Any) -> Status:
+    def _config_rewrite(self, call: Any, force_all: bool = False) -> Status:
         try:
-            self.config.rewrite()
+            self.config.rewrite(force_all=force_all)
         except RewriteError as e:
             self.log("warning", f"CONFIG REWRITE failed: {e}")
             raise prefixed("ERR", e) from None

@@ -13,6 +13,8 @@ import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redispy_server.config import Config
+from redispy_server.tls import Handshake, Stream, client_context, server_context
 from support import certificates
 from support.resp import Closed, Error, Push, Reader, Simple, encode
 from support.server import Server, ServerFailed, free_port, wait_until
@@ -574,3 +576,101 @@ def test_the_loop_rests_when_nothing_happens(tls, certs):
         time.sleep(0.5)
         assert cycles() - before < 60
         assert select.select([c.sock], [], [], 0)[0] == []
+
+
+# ---------------------------------------------------------------- links that we open
+
+def settings(certs, **more):
+    config = Config()
+    for name, value in certs.server_settings(tls_replication="yes", **more).items():
+        config.assign(name.replace("_", "-"), value)
+    return config
+
+
+def pump(a, b, texts_a=(), texts_b=()):
+    """Two streams talk until both are silent; what each has received."""
+    to_b, to_a = [a.start()] + [a.send(text) for text in texts_a], [b.send(text) for text in texts_b]
+    got_a, got_b = b"", b""
+    while to_a or to_b:
+        for data in [to_b.pop(0)] if to_b else []:
+            plain, answer, _ = b.receive(data)
+            got_b += plain
+            to_a += [answer] if answer else []
+        for data in [to_a.pop(0)] if to_a else []:
+            plain, answer, _ = a.receive(data) if data else (b"", b"", False)
+            got_a += plain
+            to_b += [answer] if answer else []
+    return got_a, got_b
+
+
+def test_streams_carry_bytes_both_ways_and_keep_what_comes_too_early(certs):
+    config = settings(certs)
+    client, server = Stream(client_context(config)), Stream(server_context(config), server_side=True)
+    big = os.urandom(100_000)
+    assert pump(client, server, [b"PING\r\n", big], [b"+OK\r\n"]) == (b"+OK\r\n", b"PING\r\n" + big)
+    assert client.handshake.done and server.handshake.done
+    assert server.receive(client.send(b"more")) == (b"more", b"", False)
+
+
+def test_links_show_the_clients_certificate_or_else_the_servers(certs):
+    for more, name in (({}, "server"), ({"tls_client_cert_file": certs.path("client.crt"),
+                                         "tls_client_key_file": certs.path("client.key")}, "client")):
+        config = settings(certs, **more)
+        client, server = Stream(client_context(config)), Stream(server_context(config), server_side=True)
+        pump(client, server)
+        assert dict(part[0] for part in server.handshake.ssl.getpeercert()["subject"])["commonName"] == name
+
+
+def test_link_to_a_stranger_is_refused(certs):
+    config = settings(certs)
+    stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    stranger.load_cert_chain(certs.path("stranger.crt"), certs.path("stranger.key"))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        pump(Stream(client_context(config)), Stream(stranger, server_side=True))
+
+
+def test_link_to_a_running_server(tls, certs):
+    link = Stream(client_context(settings(certs)))
+    with socket.create_connection(("127.0.0.1", tls_port(tls)), 10) as sock:
+        sock.sendall(link.start() + link.send(encode(["ECHO", "over the link"])))
+        got = b""
+        while not got.endswith(b"over the link\r\n"):
+            plain, answer, ended_ = link.receive(sock.recv(1 << 16))
+            got += plain
+            assert not ended_
+            sock.sendall(answer)
+        sock.sendall(link.send(encode(["QUIT"])))
+        plain, _, ended_ = link.receive(sock.recv(1 << 16))
+        while not ended_:
+            more, _, ended_ = link.receive(sock.recv(1 << 16))
+            plain += more
+        assert plain == b"+OK\r\n"
+
+
+def test_engine_takes_a_link_that_we_opened(certs):
+    """The other end's client in our own engine: what a replica does with its primary."""
+    from redispy_core.engine import Engine
+    config = settings(certs)
+    ours, theirs = socket.socketpair()
+    for sock in (ours, theirs):
+        sock.setblocking(False)
+    engine = Engine()
+    a, b = Handshake(client_context(config), server_side=False), Handshake(server_context(config), server_side=True)
+    data = a.step()
+    while not (a.done and b.done):
+        data = a.step(b.step(data))
+    if data:
+        b.incoming.write(data)
+    identity = engine.accept(ours.fileno(), tls=a.parts)
+    b.ssl.write(encode(["SET", "k", "v"]))
+    theirs.send(b.outgoing.read())
+    engine.serve([(ours.fileno(), 1)])
+    engine.before_sleep()
+    b.incoming.write(theirs.recv(4096))
+    assert b.ssl.read(100) == b"+OK\r\n" and engine.call("GET", "k") == b"v"
+    engine.close(identity)
+    assert engine.attend() == [(ours.fileno(), 0)]
+    b.incoming.write(theirs.recv(4096))
+    assert b.ssl.read(100) == b""                               # it said goodbye
+    ours.close()
+    theirs.close()
