@@ -19,7 +19,7 @@ from redispy_core.engine import Error, Status, error_text, prefixed
 
 from .aof_manifest import AofFile, Manifest, ManifestError, parse_manifest
 from .loading import LoadFailed
-from .saving import remove, sync_directory
+from .saving import remove, remove_all, sync_directory
 
 if TYPE_CHECKING:
     from .server import Server
@@ -83,12 +83,12 @@ class AofFiles:
         sync_directory(self.config["appenddirname"])
         self.manifest = manifest
 
-    def _drop_history(self) -> None:
+    def drop_history(self) -> None:
         """Deletes what a rewrite has replaced, and then its names. Unlinking big files takes time: a thread does it."""
         if not self.manifest.history or self.config["aof-disable-auto-gc"]:
             return
         paths = [self.path(f.name) for f in self.manifest.history]
-        threading.Thread(target=lambda: [remove(p) for p in paths], name="aof-unlink", daemon=True).start()
+        threading.Thread(target=remove_all, args=(paths,), name="aof-unlink", daemon=True).start()
         manifest = self.manifest.copy()
         manifest.history = []
         self._write_manifest(manifest)
@@ -114,7 +114,7 @@ class AofFiles:
         except OSError as e:
             self.log("warning", f"Can't open the append-only file: {e.strerror}")
             raise LoadFailed from None
-        self._drop_history()
+        self.drop_history()
 
     def _fatal_manifest(self, reason: str) -> None:
         self.log("warning", "*** FATAL AOF MANIFEST FILE ERROR ***")
@@ -438,9 +438,8 @@ class AofFiles:
         options = {"sync": True, "incremental_sync": bool(self.config["aof-rewrite-incremental-fsync"]),
                    "key_delay_us": self.config["rdb-key-save-delay"]}
         if rdb:
-            return self.engine.fork_save([fd], "rdb", aof_base=True, **options)     # type: ignore[no-any-return]
-        return self.engine.fork_save([fd], "aof", timestamp=bool(self.config["aof-timestamp-enabled"]),
-                                     **options)                                     # type: ignore[no-any-return]
+            return self.engine.fork_save([fd], "rdb", aof_base=True, **options)
+        return self.engine.fork_save([fd], "aof", timestamp=bool(self.config["aof-timestamp-enabled"]), **options)
 
     def _ended(self, temporary: str, rdb: bool, began: float, code: int, killer: int) -> None:
         self.last_seconds = int(time.monotonic() - began)
@@ -473,12 +472,11 @@ class AofFiles:
         if self.waiting_first:
             increment = manifest.next_increment(self.prefix)
             os.rename(self.path(f"temp-{self.prefix}.incr"), self.path(increment.name))
-        if self.enabled or self.waiting_first:
-            manifest.retire_increments()
+        manifest.retire_increments(all_of_them=not (self.enabled or self.waiting_first))
         self._write_manifest(manifest)
         if self.waiting_first:
             self.waiting_first, self.enabled = False, True
-        self._drop_history()
+        self.drop_history()
         self.other_size = self._size_of(manifest.files()[:-1] if self.enabled else manifest.files())
         self.base_size = self.other_size + (self.engine.aof_figures()["size"] if self.enabled else 0)
 

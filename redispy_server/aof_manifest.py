@@ -59,11 +59,12 @@ class Manifest:
         self.increments.append(AofFile(f"{prefix}.{self.increment_seq}.incr.aof", self.increment_seq, "i"))
         return self.increments[-1]
 
-    def retire_increments(self) -> None:
-        """All increments but the last are in the base: they become history."""
-        for old in self.increments[:-1]:
+    def retire_increments(self, *, all_of_them: bool) -> None:
+        """The increments are in the base: they become history, but for the last, if that is still appended to."""
+        kept = [] if all_of_them else self.increments[-1:]
+        for old in self.increments[:len(self.increments) - len(kept)]:
             self.history.insert(0, AofFile(old.name, old.seq, "h"))
-        self.increments = self.increments[-1:]
+        self.increments = kept
 
     def files(self) -> list[AofFile]:
         """What is loaded, in order."""

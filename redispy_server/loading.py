@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING
 
 from redispy_core.engine import RdbError
-from redispy_core.version import REDIS_VERSION
 
 if TYPE_CHECKING:
     from .server import Server
@@ -117,9 +116,9 @@ class Loading:
             result = self.engine.load_rdb(fd, progress=lambda done, keys: self.step(base + done), interval=self.every,
                                           keep_expired=keep_expired, replace=merge)
         except RdbError as e:
-            self.log("warning", str(e))
-            self.log("warning", f"Terminating server after rdb file reading failure." if not self.server.running
-                     else f"Failed trying to load {path}")
+            self.log("warning", f"RDB CRC error: {e}" if e.kind == "checksum" else str(e))
+            self.log("warning", f"Failed trying to load {path}" if self.server.running
+                     else "Terminating server after rdb file reading failure.")
             raise LoadFailed from None
         self.keys_loaded, self.keys_expired = result["keys"], result["expired"]
         self._tell_aux(result["aux"])
@@ -136,9 +135,9 @@ class Loading:
         self.aux = aux
         if b"redis-ver" in aux:
             self.log("notice", f"Loading RDB produced by version {aux[b'redis-ver'].decode('utf-8', 'replace')}")
-        if b"ctime" in aux and aux[b"ctime"].isdigit():
+        if aux.get(b"ctime", b"").isdigit():
             self.log("notice", f"RDB age {max(0, int(time.time()) - int(aux[b'ctime']))} seconds")
-        if b"used-mem" in aux and aux[b"used-mem"].isdigit():
+        if aux.get(b"used-mem", b"").isdigit():
             self.rdb_memory = int(aux[b"used-mem"])
             self.log("notice", f"RDB memory usage when created {self.rdb_memory / (1 << 20):.2f} Mb")
 

@@ -30,6 +30,12 @@ def sync_directory(path: str) -> None:
         pass                    # some file systems refuse it
 
 
+def remove_all(paths: list[str]) -> None:
+    """Unlinks files."""
+    for path in paths:
+        remove(path)
+
+
 def remove(path: str) -> None:
     """Unlinks a file that may be gone already."""
     try:
@@ -55,18 +61,19 @@ class Saving:
         self.last_cow = 0
         self.scheduled = False              # BGSAVE SCHEDULE waits for another child's end
         self._dirty_before = 0
-        self._count = 0
+        self._child_file = ""
 
     # ---------------------------------------------------------------- files
 
-    def _temporary(self) -> str:
-        self._count += 1
-        return f"temp-{os.getpid()}.{self._count}.rdb"
+    @property
+    def temporary(self) -> str:
+        """The name of a file that SAVE is writing."""
+        return f"temp-{os.getpid()}.rdb"
 
     def save(self, path: str | None = None) -> bool:
         """Writes the file now, while nobody is served; False: it failed, and the log says why."""
         path = path or self.config["dbfilename"]
-        temporary = self._temporary()
+        temporary = self.temporary
         dirty = self.engine.dirty
         try:
             with open(temporary, "wb", buffering=0) as f:
@@ -76,7 +83,6 @@ class Saving:
         except OSError as e:
             self.log("warning", f"Error saving DB on disk: {e.strerror}")
             remove(temporary)
-            self._settle(False)
             return False
         self.log("notice", "DB saved on disk")
         self._saved(dirty)
@@ -103,13 +109,15 @@ class Saving:
         self.scheduled = False
         self.last_try = time.time()
         self._dirty_before = self.engine.dirty
-        temporary = self._temporary()
+        temporary = f"temp-bg-{os.getpid()}.rdb"      # until the child's number is known
         began = time.monotonic()
         try:
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             try:
                 pid = self.children.start("rdb", lambda: self.engine.fork_save([fd], **self._options()),
-                                          lambda code, killer: self._ended(temporary, began, code, killer))
+                                          lambda code, killer: self._ended(began, code, killer))
+                self._child_file = f"temp-{pid}.rdb"
+                os.rename(temporary, self._child_file)
             finally:
                 os.close(fd)
         except OSError as e:
@@ -119,7 +127,8 @@ class Saving:
             raise
         self.log("notice", f"Background saving started by pid {pid}")
 
-    def _ended(self, temporary: str, began: float, code: int, killer: int) -> None:
+    def _ended(self, began: float, code: int, killer: int) -> None:
+        temporary = self._child_file
         child_cow = self.children.last_cow
         self.last_seconds = int(time.monotonic() - began)
         if code == 0 and not killer:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
-from redispy_core.engine import NO_REPLY, Error, error_text, prefixed
+from redispy_core.engine import NO_REPLY, Error, Status, error_text, prefixed
+
+from .saving import remove
 
 if TYPE_CHECKING:
     from .server import Server
+
+OK = Status(b"OK")
 
 
 class Shutdown:
@@ -17,6 +22,7 @@ class Shutdown:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.log = server.log
+        self.requested: tuple[str, set[str]] | None = None       # a signal that cron has not acted on yet
 
     # ---------------------------------------------------------------- SHUTDOWN
 
@@ -27,7 +33,11 @@ class Shutdown:
                 or ("abort" in words and len(words) > 1):
             raise Error(error_text("SYNTAX"))
         if "abort" in words:
-            raise Error(error_text("NO_SHUTDOWN"))
+            if self.requested is None:
+                raise Error(error_text("NO_SHUTDOWN"))
+            self.requested = None
+            self.log("notice", "Shutdown manually aborted.")
+            return OK
         if call.in_script:
             raise Error(error_text("SYNTAX"))
         self.log("notice", "User requested shutdown...")
@@ -39,15 +49,21 @@ class Shutdown:
     def on_signal(self, name: str) -> None:
         """SIGTERM, SIGINT: as shutdown-on-sigterm and -sigint say."""
         self.log("warning", f"Received {name} scheduling shutdown...")
-        words = set(self.server.config[f"shutdown-on-{name.lower()}"]) - {"default"}
-        if self.server.stopping and name == "SIGINT":
-            self.log("warning", "You insist... exiting now.")
-            os._exit(1)
+        self.requested = name, set(self.server.config[f"shutdown-on-{name.lower()}"]) - {"default"}
+        if not self.server.running:
+            self.act()                          # cron does not run while the data set loads
+
+    def act(self) -> None:
+        """Does what a signal asked for."""
+        if self.requested is None:
+            return
+        _, words = self.requested
+        self.requested = None
         self.log("notice", "User requested shutdown...")
         if self.prepare(words):
             self.server.stop()
         else:
-            self.log("warning", f"Errors trying to shut down the server. Check the logs for more information.")
+            self.log("warning", "Errors trying to shut down the server. Check the logs for more information.")
 
     # ---------------------------------------------------------------- steps
 
@@ -74,12 +90,21 @@ class Shutdown:
         aof.close()
         return True
 
+    def _insist(self, number: int) -> None:
+        """A signal while the last snapshot is written (in another thread: this one is busy)."""
+        if number == signal.SIGINT:
+            self.log("warning", "You insist... exiting now.")
+            remove(self.server.saving.temporary)
+            os._exit(1)
+
     def _save(self, words: set[str], force: bool) -> bool:
         server = self.server
         if "nosave" in words or not (server.config["save"] or "save" in words):
             return True
         self.log("notice", "Saving the final RDB snapshot before exiting.")
-        if server.saving.save():
+        with server.loop.signals_in_thread(self._insist):
+            saved = server.saving.save()
+        if saved:
             return True
         if force:
             self.log("warning", "Error trying to save the DB, exit anyway.")

@@ -28,8 +28,8 @@ from ..proto.reply cimport (Out, OutMark, out_bytes, out_clear, out_init, out_ma
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI, CL_NO_TOUCH,
                       CL_PAUSED, CL_PRIMARY, CL_PUSHING, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, CL_RERUN,
-                      Client, Ctx, G_NOAUTH, G_NO_MULTI, client_close, client_free, client_new, client_pending, client_reset_query,
-                      clients_free, clients_init)
+                      Client, Ctx, G_NOAUTH, G_NO_MULTI, G_OOM, client_close, client_free, client_new, client_pending,
+                      client_reset_query, clients_free, clients_init)
 from .args cimport word_is
 from .registry cimport CMD_ADMIN, CMD_SKIP_MONITOR, CMD_WRITE, Command, Registry, registry_lookup, registry_top
 from .stats cimport stats_call, stats_error, stats_reset
@@ -374,7 +374,9 @@ cdef void finish_reply(Exec* x, Client* c, OutMark mark) noexcept nogil:
 
 
 cdef inline void pass_gates(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
-    if likely((x.gates | c.gates) & cmd.gates == 0) or not gates_refuse(x, c, cmd, argv, argc):
+    cdef uint32_t raised = (x.gates | c.gates) & cmd.gates
+    if likely(raised == 0) or (raised == G_OOM and likely(x.mem.used <= <size_t>x.env.knobs.maxmemory)) \
+            or not gates_refuse(x, c, cmd, argv, argc):
         call(x, c, cmd, argv, argc)
 
 
