@@ -29,6 +29,7 @@ from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CL
 from .exec.dispatch cimport (Exec, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
                              run_command)
 from .exec.clients_cron cimport clients_cron
+from .exec.crash_report cimport crash_report_free, crash_report_init
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
 from .exec.latency cimport latency_add, latency_events, latency_free
 from .exec.memory_limit cimport memory_limit_free, memory_limit_init, memory_limit_set, memory_step
@@ -41,6 +42,7 @@ from .exec.replay cimport (REPLAY_FORMAT, REPLAY_MORE, REPLAY_UNKNOWN, Replay, r
 from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
 from .exec.states cimport state_set, states_free, states_init
 from .exec.stats cimport stats_reset, stats_turn
+from .exec.tls_link cimport tls_attach, tls_init
 from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, dbs_free, dbs_new, dbs_swap, ks_begin_command, ks_free,
                             ks_init)
 from .keyspace.evict cimport evict_not_counted, evict_over_us
@@ -80,6 +82,7 @@ cdef extern from *:
 
 # The server sees this module alone: what it needs of the rooms below is named here.
 from .exec.acl_rules import RuleError, Unmatched, check_user_line
+from .base import process
 from .exec.stats import bucket_bounds
 from .persist.job import read_child_info
 from .persist.rdb_load import RdbError
@@ -87,7 +90,7 @@ from .proto.errors import text as error_text
 from .proto.replies import Map, Status, Verbatim
 
 __all__ = ["Engine", "Call", "RdbError", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim",
-           "bucket_bounds", "error_text", "prefixed", "RuleError", "Unmatched", "check_user_line"]
+           "bucket_bounds", "error_text", "prefixed", "process", "RuleError", "Unmatched", "check_user_line"]
 
 ReplyError = Error
 
@@ -188,6 +191,9 @@ cdef class Engine:
         pubsub_init(&self.x)
         monitor_init(&self.x)
         slowlog_init(&self.x)
+        tls_init(&self.x)
+        self.ks.latency = keyspace_latency
+        self.ks.latency_ctx = &self.x
         memory_limit_init(&self.x)
         states_init(&self.x)
         aof_out_init(&self.aof)
@@ -199,6 +205,8 @@ cdef class Engine:
         self.startup_memory = self.mem.used
 
     def __dealloc__(self):
+        crash_report_free(&self.x)
+        self.ks.latency = NULL
         self.discard_staged(False)
         waiting_free(&self.x)
         exec_free(&self.x)
@@ -219,6 +227,10 @@ cdef class Engine:
             raise RuntimeError("an Engine is used by the thread that made it, and by no other")
         return 0
 
+    def tell_of_crashes(self):
+        """Crash reports of this process tell of this engine from now on."""
+        crash_report_init(&self.x)
+
     def report(self, text):
         """Hands a warning to the server's log, or to stderr."""
         if self.log is not None:
@@ -228,11 +240,14 @@ cdef class Engine:
 
     # ------------------------------------------------------------ clients
 
-    def accept(self, int fd, bint unix=False, bint tls=False):
-        """Takes a connected non-blocking socket; the client's id."""
-        cdef uint64_t flags = (CL_UNIX if unix else 0) | (CL_TLS if tls else 0)
+    def accept(self, int fd, bint unix=False, tls=None):
+        """Takes a connected non-blocking socket; the client's id. tls: (ssl.SSLObject, its incoming and outgoing
+        MemoryBIO) of a connection whose handshake is done."""
+        cdef uint64_t flags = (CL_UNIX if unix else 0) | (CL_TLS if tls is not None else 0)
         cdef Client* c = exec_client(&self.x, fd, flags, 0)
         self.x.stats.connections += 1
+        if tls is not None:
+            tls_attach(&self.x, c, tls[0], tls[1], tls[2])
         return c.id
 
     def serve(self, list events):
@@ -249,7 +264,7 @@ cdef class Engine:
             io_read_again(&self.x)
         for fd, mask in events:
             c = client_by_fd(&self.x.clients, fd)
-            if c == NULL or c.flags & CL_TLS:
+            if c == NULL:
                 others.append((fd, mask))
                 continue
             if unlikely(mask & EPOLLOUT):
@@ -311,7 +326,7 @@ cdef class Engine:
         release_client(&self.x, c)
 
     def feed(self, uint64_t client_id, bytes data):
-        """Bytes of a client whose socket the server reads itself (TLS), or of a test's client."""
+        """Bytes of a client whose socket the server reads itself, or of a test's client."""
         cdef Client* c = client_by_id(&self.x.clients, client_id)
         cdef char* copy
         self.check_thread()
@@ -642,7 +657,8 @@ cdef class Engine:
         if slot == NULL:
             return False
         slot[0] = value
-        if name in ("slowlog-log-slower-than", "latency-monitor-threshold"):
+        if name in ("slowlog-log-slower-than", "latency-monitor-threshold", "commandlog-request-larger-than",
+                    "commandlog-reply-larger-than"):
             slow_thresholds(&self.x)
         elif name in ("maxmemory", "maxmemory-policy"):
             memory_limit_set(&self.x)
@@ -948,6 +964,10 @@ cdef void timed_expiry(Exec* x, CycleKind kind) noexcept nogil:
     expire_cycle(&x.expire, x.ks, kind)
     if unlikely(x.env.knobs.latency_monitor_threshold != 0):
         latency_add(x, b"expire-cycle", (x.ks.stats.expire_cycle_us - us) // 1000)
+
+
+cdef void keyspace_latency(void* ctx, const char* event, int64_t ms) noexcept nogil:
+    latency_add(<Exec*>ctx, event, ms)
 
 
 cdef bytes gather_output(Client* c):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from collections.abc import Sequence
 
@@ -49,18 +48,6 @@ def _check_user(words: Sequence[str]) -> str | None:
     return check_user_line([to_bytes(word) for word in words])
 
 
-def _daemonize() -> None:
-    """Leaves the terminal: the parent ends, the child has its own session and no standard streams."""
-    if os.fork():
-        os._exit(0)
-    os.setsid()
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    if null > 2:
-        os.close(null)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Runs redispy-server with these arguments (default: the process's); the exit status."""
     config = Config(version=REDIS_VERSION)
@@ -76,7 +63,8 @@ def main(argv: list[str] | None = None) -> int:
     if startup.action != "run":
         return _answer(startup)
     if config["daemonize"]:
-        _daemonize()
+        from .process import daemonize
+        daemonize()
     return _serve(config)
 
 
@@ -87,9 +75,14 @@ def _serve(config: Config) -> int:
     from .acl_file import UsersError
     from .connection import BindError
     from .server import Server              # imported late: --help and bad arguments answer at once
+    from .tls_port import TlsError
     server = Server(config)
     try:
         server.start()
+    except TlsError as e:
+        server.log("warning", str(e))
+        server.log("warning", "Failed to configure TLS. Check logs for more info.")
+        return 1
     except BindError as e:
         server.log("warning", str(e))
         if config["port"]:

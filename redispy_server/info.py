@@ -61,7 +61,7 @@ def server_section(s: Server) -> Rows:
         ("arch_bits", 64 if sys.maxsize > 2**32 else 32), ("monotonic_clock", s.facts["monotonic_clock"]),
         ("multiplexing_api", s.loop.poller.name), ("atomicvar_api", "c11-builtin"),
         ("gcc_version", platform.python_compiler().split(" ")[-1].strip("[]() ")), ("process_id", os.getpid()),
-        ("process_supervised", s.config["supervised"]), ("run_id", s.run_id), ("tcp_port", s.config["port"]),
+        ("process_supervised", s.config["supervised"]), ("run_id", s.run_id), ("tcp_port", s.config["port"] or s.config["tls-port"]),
         ("server_time_usec", int(now * 1_000_000)), ("uptime_in_seconds", uptime),
         ("uptime_in_days", uptime // 86400), ("hz", s.config["hz"]), ("configured_hz", s.config["hz"]),
         ("lru_clock", s.engine.counters()["lru_clock"]), ("executable", s.executable),

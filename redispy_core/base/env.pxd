@@ -28,6 +28,10 @@ cdef struct Knobs:
     int64_t timeout
     int64_t slowlog_log_slower_than
     int64_t slowlog_max_len
+    int64_t commandlog_request_larger_than
+    int64_t commandlog_large_request_max_len
+    int64_t commandlog_reply_larger_than
+    int64_t commandlog_large_reply_max_len
     int64_t latency_monitor_threshold
     int64_t latency_tracking
     int64_t notify_keyspace_events

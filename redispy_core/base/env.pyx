@@ -38,6 +38,8 @@ KNOBS = {
     "lazyfree_lazy_server_del": 0, "lazyfree_lazy_user_del": 0, "lazyfree_lazy_user_flush": 0,
     "proto_max_bulk_len": 512 << 20, "proto_inline_max_size": 64 << 10, "client_query_buffer_limit": 1 << 30,
     "maxclients": 10000, "timeout": 0, "slowlog_log_slower_than": 10000, "slowlog_max_len": 128,
+    "commandlog_request_larger_than": 1 << 20, "commandlog_large_request_max_len": 128,
+    "commandlog_reply_larger_than": 1 << 20, "commandlog_large_reply_max_len": 128,
     "latency_monitor_threshold": 0, "latency_tracking": 1, "notify_keyspace_events": 0,
     "tracking_table_max_keys": 1000000, "list_max_listpack_size": -2, "list_compress_depth": 0,
     "hash_max_listpack_entries": 512, "hash_max_listpack_value": 64, "set_max_intset_entries": 512,
@@ -56,7 +58,7 @@ cdef struct KnobRow:
     size_t offset
     int64_t default
 
-cdef KnobRow knob_rows[64]
+cdef KnobRow knob_rows[128]
 cdef int knob_count = 0
 cdef list knob_names = []           # keeps the names' bytes alive
 

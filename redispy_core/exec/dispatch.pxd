@@ -91,8 +91,10 @@ cdef struct Exec:
     bint paused_reads
     void (*after_unit)(Exec* x) noexcept nogil      # serves keys that became ready (exec/blocked); NULL while there are none
     void (*monitor)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil   # MONITOR's feed; NULL while nobody looks
-    void (*slow)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc, int64_t ns) noexcept nogil   # a command took longer than slow_ns
+    void (*slow)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc, int64_t ns, int64_t reply_bytes) noexcept nogil   # a command reached one of the next three
     int64_t slow_ns                 # threshold; INT64_MAX: never
+    size_t large_request            # threshold of bytes read at once, which bounds a request's; SIZE_MAX: never
+    int64_t large_reply             # threshold of a reply's bytes; INT64_MAX: never
     size_t batch                    # bytes of the input that is being run
     PauseState pause
     DebugState debug
@@ -107,6 +109,12 @@ cdef struct Exec:
     void* waiting                   # clients that wait, and the keys they wait for (exec/blocked); NULL before the first
     Sds* late                       # messages to it that wait for the end of its command (exec/push); NULL: none
     Client* caller                  # whose request runs, while depth > 0: the outermost `current`
+    const Command* command          # that request, for a crash report
+    const Slice* argv
+    int argc
+    client_fn tls_read              # what exec/io does for plain clients, for those with CL_TLS (exec/tls_link)
+    client_fn tls_write
+    client_fn tls_end               # the client goes: says goodbye to its peer, frees the link
     command_fn exec_body            # EXEC: the gates of the commands that it is to run are asked for it, too
     void (*exec_refused)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc, Slice text) noexcept nogil   # EXEC was refused with this reply: discards and answers
     void* pubsub                    # channels and patterns with subscribers (exec/pubsub)

@@ -10,7 +10,7 @@ are prefetched, so that the cache misses of a batch overlap instead of following
 
 Time is frozen when a batch of input begins and again after a command that took long, so a command sees one time.
 """
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, SIZE_MAX, int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 from ..base.env cimport Env, env_freeze_now, env_ticks_ns
 from ..base.mem cimport Mem, mem_alloc, mem_free, mem_realloc
@@ -23,7 +23,7 @@ from ..proto.errors cimport (E_ARITY, E_NOAUTH, E_NO_MULTI, E_PROTO_EXPECTED, E_
                              Err)
 from ..proto.parser cimport (PARSED_COMMAND, PARSED_ERROR, Parsed, ParserLimits, parse_request, parser_rebase,
                              parser_restart, parser_shrink)
-from ..proto.reply cimport (Out, OutMark, out_bytes, out_clear, out_init, out_mark, out_rollback, pool_clear,
+from ..proto.reply cimport (Out, OutMark, out_bytes, out_clear, out_init, out_mark, out_rollback, out_written, pool_clear,
                             reply_error, reply_errorf, reply_raw)
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI, CL_NO_TOUCH,
@@ -52,7 +52,8 @@ cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcep
     x.env = env
     x.ks = ks
     x.registry = <void*>r
-    x.slow_ns = INT64_MAX
+    x.slow_ns = x.large_reply = INT64_MAX
+    x.large_request = SIZE_MAX
     clients_init(&x.clients, m, &x.pool)
     stats_reset(&x.stats)
     expire_init(&x.expire)
@@ -85,6 +86,8 @@ cdef void release_client(Exec* x, Client* c) noexcept nogil:
     cdef int i
     for i in range(x.resets):
         x.on_reset[i](x, c)
+    if c.tls != NULL:
+        x.tls_end(x, c)
     client_free(&x.clients, c)
 
 
@@ -306,6 +309,7 @@ cdef void record_field_deleted(void* ctx, int db, Slice key, Slice field) noexce
 cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
     cdef Client* outer = x.current
     cdef int64_t errors = c.out.errors
+    cdef int64_t written = out_written(&c.out)
     cdef int64_t ns
     cdef uint64_t began, ended
     x.current = c
@@ -315,6 +319,9 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
         began = 0
     else:
         x.caller = c
+        x.command = cmd
+        x.argv = argv
+        x.argc = argc
     x.depth += 1
     x.ks.no_touch = (c.flags & CL_NO_TOUCH) != 0
     if began == 0:
@@ -335,8 +342,9 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
         c.blocked_ns = 0
         c.commands += 1
         stats_call(&x.stats, cmd, ns, c.out.errors != errors, x.env.knobs.latency_tracking != 0)
-        if unlikely(ns >= x.slow_ns):
-            x.slow(x, c, cmd, argv, argc, ns)
+        written = out_written(&c.out) - written
+        if unlikely(ns >= x.slow_ns) or unlikely(written >= x.large_reply) or unlikely(x.batch >= x.large_request):
+            x.slow(x, c, cmd, argv, argc, ns, written)
     if unlikely(ns > REFREEZE_NS):
         env_freeze_now(x.env)
     x.depth -= 1
