@@ -31,6 +31,7 @@ from .exec.dispatch cimport (Exec, exec_client, exec_free, exec_init, feed_input
 from .exec.clients_cron cimport clients_cron
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
 from .exec.latency cimport latency_add, latency_events, latency_free
+from .exec.memory_limit cimport memory_limit_free, memory_limit_init, memory_limit_set, memory_step
 from .exec.monitor cimport monitor_free, monitor_init
 from .exec.multi cimport multi_init, multi_free, watching_figures
 from .exec.pause cimport PAUSE_ALL, PAUSE_WRITE, pause_actions, pause_deadline, pause_step
@@ -41,8 +42,10 @@ from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
 from .exec.states cimport state_set, states_free, states_init
 from .exec.stats cimport stats_reset, stats_turn
 from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, dbs_free, dbs_new, dbs_swap, ks_begin_command, ks_free,
-                           ks_free_slice, ks_init)
+                            ks_init)
+from .keyspace.evict cimport evict_not_counted, evict_over_us
 from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_cycle
+from .keyspace.lazyfree cimport lazy_pending, lazy_take_back, lazy_wake_by
 from .persist.aof_out cimport AofOut, AofPolicy, aof_out_init, aof_out_sync, aof_out_write
 from .persist.job cimport SaveJob
 from .persist.rdb_save cimport RdbOptions, rdb_dump, rdb_options
@@ -101,8 +104,7 @@ NO_REPLY = object()             # a Python body returns it when it answers later
 
 EPOLLIN, EPOLLOUT = 1, 4
 REHASH_US = 1000                # spent on idle rehashing a cron call, as activerehashing allows
-FREE_US = 2000                  # spent on freeing flushed databases a cron call
-CRON_CLIENTS = 16               # at least that many clients are looked at a cron call
+READ_BACK = 4096                # spans that reading the figures takes back from the freeing thread
 
 
 cdef int run_python(Ctx* x, Command* cmd) noexcept nogil:
@@ -178,6 +180,7 @@ cdef class Engine:
         pubsub_init(&self.x)
         monitor_init(&self.x)
         slowlog_init(&self.x)
+        memory_limit_init(&self.x)
         states_init(&self.x)
         aof_out_init(&self.aof)
         self.acl = make_acl(&self.x, self.registry)
@@ -192,6 +195,7 @@ cdef class Engine:
         waiting_free(&self.x)
         exec_free(&self.x)
         acl_free(&self.x)
+        memory_limit_free(&self.x)
         multi_free(&self.x)
         pubsub_free(&self.x)
         monitor_free(&self.x)
@@ -257,7 +261,9 @@ cdef class Engine:
     def before_sleep(self):
         """Fast expiry, clients that waited, all pending replies. Bits: 1: attend() has something to do, 2: serve() has,
         do not wait, 4: next_deadline() bounds the wait."""
+        cdef bint more
         timed_expiry(&self.x, CYCLE_FAST)
+        more = memory_step(&self.x)
         pause_step(&self.x)
         after_turn(&self.x)
         if self.ks.journal.aof != NULL and self.ks.journal.aof.len and self.aof.fd >= 0:
@@ -266,7 +272,7 @@ cdef class Engine:
         if self.x.turn_began:
             stats_turn(&self.x.stats, env_ticks_ns(&self.env, rp_ticks() - self.x.turn_began))
             self.x.turn_began = 0
-        return ((self.x.clients.attention != NULL) + 2 * (self.x.clients.again != NULL)
+        return ((self.x.clients.attention != NULL) + 2 * (more or self.x.clients.again != NULL)
                 + 4 * (first_deadline(&self.x) >= 0 or pause_deadline(&self.x) != 0))
 
     def attend(self):
@@ -508,7 +514,7 @@ cdef class Engine:
         mem_sample_peak(&self.mem)
         timed_expiry(&self.x, CYCLE_SLOW)
         self.rehash_idle()
-        free_corpses(&self.ks, FREE_US)
+        memory_step(&self.x)
         expire_waits(&self.x)
         clients_cron(&self.x)
         self.x.stats.cron_ns += env_ticks_ns(&self.env, rp_ticks() - began)
@@ -580,7 +586,7 @@ cdef class Engine:
         called every `interval` bytes; what it returns true for ends the load. sanitize-dump-payload, rdbchecksum and
         DEBUG SET-SKIP-CHECKSUM-VALIDATION hold.
 
-        Returns {"keys", "expired" (dropped), "empty": [keys without elements, skipped], "aux": {name: text},
+        Returns {"keys", "expired" (dropped), "empty": [keys without elements, skipped], "aux": {name: value},
         "functions": [code], "version", "bytes", "rest": bytes that were read behind the RDB}. RdbError: what was
         inserted until then stays (staged: is discarded)."""
         cdef Db* dbs = self.ks.dbs
@@ -596,8 +602,11 @@ cdef class Engine:
         try:
             return rdb_load_python(&self.ks, dbs, source, <int64_t*>&self.key_load_delay,
                                    {"flags": flags, "progress": progress, "interval": interval})
-        except BaseException:
-            self.discard_staged(False)
+        except BaseException as e:
+            if isinstance(e, RdbError) and e.reason:
+                self.report(e.reason)
+            if staged:
+                self.discard_staged(False)
             raise
 
     def swap_staged(self, bint lazy=True):
@@ -627,6 +636,8 @@ cdef class Engine:
         slot[0] = value
         if name in ("slowlog-log-slower-than", "latency-monitor-threshold"):
             slow_thresholds(&self.x)
+        elif name in ("maxmemory", "maxmemory-policy"):
+            memory_limit_set(&self.x)
         return True
 
     def knob(self, str name):
@@ -636,6 +647,19 @@ cdef class Engine:
         if slot == NULL:
             raise KeyError(name)
         return slot[0]
+
+    @property
+    def not_counted(self):
+        """Used memory that maxmemory does not limit, beside the append-only file's buffer: those of replicas."""
+        return self.ks.not_counted
+
+    @not_counted.setter
+    def not_counted(self, size_t n):
+        self.ks.not_counted = n
+
+    def wake_by(self, int fd):
+        """A byte is written to this non-blocking descriptor when another thread has work for before_sleep(); -1: none."""
+        lazy_wake_by(&self.ks.lazy, fd)
 
     def set_password(self, password):
         """requirepass: the default user's password; None or empty: none is needed."""
@@ -656,6 +680,8 @@ cdef class Engine:
     def counters(self):
         """Plain figures for INFO: name -> int."""
         cdef Exec* x = &self.x
+        cdef int64_t over_us = evict_over_us(&x.evict, &self.ks)
+        lazy_take_back(&self.ks.lazy, &self.mem, READ_BACK)
         return {
             "used_memory": self.mem.used, "used_memory_peak": max(self.mem.peak, self.mem.used),
             "total_connections_received": x.stats.connections, "rejected_connections": x.stats.rejected_connections,
@@ -672,11 +698,14 @@ cdef class Engine:
             "eventloop_duration_cmd_sum": x.stats.command_ns // 1000,
             "keyspace_hits": self.ks.stats.hits, "keyspace_misses": self.ks.stats.misses,
             "expired_keys": self.ks.stats.expired, "expired_subkeys": self.ks.stats.expired_fields,
-            "evicted_keys": self.ks.stats.evicted,
+            "evicted_keys": self.ks.stats.evicted, "mem_not_counted_for_evict": evict_not_counted(&self.ks),
+            "current_eviction_exceeded_time": over_us // 1000,
+            "total_eviction_exceeded_time": (x.evict.over_us + over_us) // 1000,
             "expired_stale_perc_x100": self.ks.stats.expired_stale_perc_x100,
             "expired_time_cap_reached_count": self.ks.stats.expired_time_cap,
             "expire_cycle_cpu_milliseconds": self.ks.stats.expire_cycle_us // 1000,
-            "lazyfree_pending_objects": self.ks.corpse_keys, "lazyfreed_objects": self.ks.stats.lazyfreed,
+            "lazyfree_pending_objects": lazy_pending(&self.ks.lazy),
+            "lazyfreed_objects": self.ks.lazy.freed - self.ks.lazy.counted_from,
             "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
             **{f"acl_access_denied_{reason}": count for reason, count in self.acl.denied().items()},
         }
@@ -760,7 +789,9 @@ cdef class Engine:
         self.registry.reset_stats()
         self.ks.stats.hits = self.ks.stats.misses = self.ks.stats.expired = self.ks.stats.evicted = 0
         self.ks.stats.expired_stale_perc_x100 = self.ks.stats.expired_time_cap = 0
-        self.ks.stats.expire_cycle_us = self.ks.stats.lazyfreed = self.ks.stats.expired_fields = 0
+        self.ks.stats.expire_cycle_us = self.ks.stats.expired_fields = 0
+        self.ks.lazy.counted_from = self.ks.lazy.freed
+        self.x.evict.over_us = 0
         self.mem.peak = self.mem.used
 
     def client_is_local(self, uint64_t client_id):
@@ -930,15 +961,6 @@ cdef void append_input(Mem* m, Client* c, const char* s, size_t n) noexcept nogi
         parser_rebase(&c.parser, old, c.q.data)
     memcpy(c.q.data + c.q.len, s, n)
     c.q.len += n
-
-
-cdef void free_corpses(Keyspace* ks, int64_t budget_us) noexcept nogil:
-    cdef int64_t end
-    if ks.corpses == NULL:
-        return
-    end = env_mono_us(ks.env) + budget_us
-    while not ks_free_slice(ks, 64) and env_mono_us(ks.env) < end:
-        pass
 
 
 cdef void rehash_for(Mem* m, Db* db, int64_t end, Env* env) noexcept nogil:

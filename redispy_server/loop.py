@@ -41,6 +41,7 @@ class Loop:
         for end in (self._wake_in, self._wake_out):
             end.setblocking(False)
         self.watch(self._wake_in.fileno(), self._drain)
+        engine.wake_by(self._wake_out.fileno())
 
     # ---------------------------------------------------------------- descriptors
 
@@ -181,6 +182,7 @@ class Loop:
     def close(self) -> None:
         """Gives the descriptors back."""
         signal.set_wakeup_fd(-1)
+        self.engine.wake_by(-1)
         self.poller.close()
         self._wake_in.close()
         self._wake_out.close()

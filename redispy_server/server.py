@@ -90,6 +90,8 @@ class Server:
         on("requirepass", lambda old, new: self.engine.set_password(_secret(new)))
         on("client-output-buffer-limit", lambda old, new: self._push_output_limits())
         on("dir", lambda old, new: os.chdir(new))
+        on("maxmemory", lambda old, new: self._tell_excess(new))
+        on("activedefrag", lambda old, new: _refuse_defrag(new))
         on("maxclients", lambda old, new: self._raise_fd_limit(new, must=True))
         self.config.on_apply_group(["save", "stop-writes-on-bgsave-error"], self.judge_disk)
         self.config.on_apply_group(["appendfsync", "aof-timestamp-enabled"], self.aof.settings_changed)
@@ -99,6 +101,14 @@ class Server:
         on("appendonly", lambda old, new: self._switch_aof(new))
         on("bind", lambda old, new: self._rebind("Failed to bind to specified addresses."))
         on("port", lambda old, new: self._rebind("Unable to listen on this port. Check server logs."))
+
+    def _tell_excess(self, limit: int) -> None:
+        """Keys are evicted at the end of this turn, if the policy allows it."""
+        used = self.engine.counters()["used_memory"]
+        if 0 < limit < used:
+            policy = self.config["maxmemory-policy"]
+            self.log("warning", f"WARNING: {used} bytes are in use, more than the new maxmemory of {limit}: keys will "
+                                f"be evicted or writes refused, as maxmemory-policy {policy} says")
 
     def _rebind(self, refusal_text: str) -> None:
         """Opens what is new before it closes what is no longer wanted; what stays is not touched."""
@@ -288,13 +298,15 @@ class Server:
         """Settings that are understood and stored, and do nothing in this version: nobody shall rely on them."""
         c = self.config
         asked = {
-            "maxmemory": c["maxmemory"],
             "tls-port": c["tls-port"], "replicaof": c["replicaof"], "cluster-enabled": c["cluster-enabled"],
             "loadmodule": c.modules,
         }
         for name, value in asked.items():
             if value:
                 self.log("warning", f"{name} is set but has no effect in redispy {VERSION}")
+        if c["activedefrag"]:
+            self.log("warning", "activedefrag needs Redis's own allocator: it is turned off")
+            c.assign("activedefrag", "no")
 
     def _announce(self) -> None:
         where = f"Port: {self.config['port']}"
@@ -353,6 +365,13 @@ class Server:
 def refusal(name: str) -> bytes:
     """An error reply as bytes, for a connection that does not become a client."""
     return f"-{error_text(name)}\r\n".encode()
+
+
+def _refuse_defrag(wanted: bool) -> None:
+    """The reply of a server that was built with another allocator."""
+    if wanted:
+        raise ApplyError("Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified "
+                         "Jemalloc like the one shipped by default with the Redis source distribution")
 
 
 def _secret(text: str | None) -> bytes | None:

@@ -6,14 +6,16 @@ Nothing in the keyspace changes before the whole value has been read and checked
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t
 from ..base.codec cimport crc64
-from ..base.rp cimport rp_load16le, rp_load64le
+from ..base.rp cimport rp_load16le, rp_load64le, unlikely
 from ..base.sds cimport Slice
+from ..exec.acl cimport acl_sanitizes
 from ..exec.args cimport err, i64_or_reply, syntax_error, word_is
 from ..exec.client cimport CL_PRIMARY, Ctx
 from ..exec.dispatch cimport Exec
 from ..exec.registry cimport bind
 from ..keyspace.db cimport db_add, db_remove, db_write, key_changed
 from ..keyspace.events cimport EV_GENERIC
+from ..keyspace.journal cimport *
 from ..persist.rdb_format cimport DUMP_FOOTER_BYTES, RDB_CHECKSUM_BYTES, RDB_VERSION_MAX
 from ..persist.rdb_load cimport rdb_set_age
 from ..persist.rdb_source cimport RDB_BAD, source_byte, source_memory, source_offset
@@ -106,7 +108,7 @@ cdef void log_refusal(Exec* e, const char* why, size_t offset) noexcept with gil
 
 cdef bint sanitizes(Ctx* x) noexcept nogil:
     if x.env.knobs.sanitize_dump_payload == SANITIZE_CLIENTS:
-        return not x.client.flags & CL_PRIMARY
+        return not x.client.flags & CL_PRIMARY and acl_sanitizes(x.client)
     return x.env.knobs.sanitize_dump_payload == SANITIZE_YES
 
 
@@ -136,6 +138,18 @@ cdef Robj* value_or_reply(Ctx* x, int64_t when_ms) noexcept nogil:
 
 # ---------------------------------------------------------------- the command
 
+cdef void leave_with_absolute_time(Ctx* x, int64_t when_ms) noexcept nogil:
+    cdef Journal* j = &x.ks.journal
+    cdef int i
+    journal_begin(j, x.db.id, x.argc + 1)
+    journal_arg(j, x.argv[0])
+    journal_arg(j, x.argv[1])
+    journal_arg_i64(j, when_ms)
+    for i in range(3, x.argc):
+        journal_arg(j, x.argv[i])
+    journal_text(j, b"ABSTTL")
+
+
 cdef int put(Ctx* x, Robj* o, const Options* opt) noexcept nogil:
     cdef Slice key = x.argv[1]
     cdef bint removed = False
@@ -144,10 +158,12 @@ cdef int put(Ctx* x, Robj* o, const Options* opt) noexcept nogil:
         removed = db_remove(x.ks, x.db, key, x.env.knobs.lazyfree_lazy_server_del != 0)
     if past and not x.ks.replica and x.ks.may_expire:
         robj_free(x.mem, o)
-        if removed:                 # journal: DEL, or UNLINK with lazyfree-lazy-expire
+        if removed:
+            journal_key(&x.ks.journal, x.db.id, b"UNLINK" if x.env.knobs.lazyfree_lazy_server_del else b"DEL", key)
             key_changed(x.ks, x.db, key, EV_GENERIC, b"del")
         return reply_ok(x.out)
-    # journal: RESTORE key <absolute ms> payload [REPLACE] ABSTTL, where a time was given
+    if unlikely(journaling(&x.ks.journal)) and opt.ttl != 0 and not opt.absolute:
+        leave_with_absolute_time(x, opt.when_ms)
     db_add(x.ks, x.db, o)
     rdb_set_age(x.ks, o, opt.idle_s, <int>opt.freq)
     key_changed(x.ks, x.db, key, EV_GENERIC, b"restore")

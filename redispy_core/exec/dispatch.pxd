@@ -4,6 +4,7 @@ from ..base.env cimport Env
 from ..base.mem cimport Mem
 from ..base.sds cimport Sds, Slice
 from ..keyspace.db cimport Keyspace
+from ..keyspace.evict cimport EvictState
 from ..keyspace.expire cimport ExpireState
 from ..proto.reply cimport BlockPool, OutMark
 from .client cimport Client, Clients, Ctx, Gate
@@ -73,6 +74,7 @@ cdef struct Exec:
     BlockPool pool
     Stats stats
     ExpireState expire
+    EvictState evict
     void* registry                  # Registry (borrowed)
     void* engine                    # Engine (borrowed), for Python bodies
     int (*run_python)(Ctx* x, Command* cmd) noexcept nogil
@@ -113,6 +115,7 @@ cdef struct Exec:
     void* latency                   # exec/latency; NULL before the first event
     Sds* misconf                    # why writes are refused, when not for the usual reason (exec/states)
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
+    void* flushes                   # clients whose FLUSHALL waits for the freeing thread (exec/memory_limit), oldest first
 
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept
 cdef void exec_free(Exec* x) noexcept nogil

@@ -28,8 +28,8 @@ from ..proto.reply cimport (Out, OutMark, out_bytes, out_clear, out_init, out_ma
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI, CL_NO_TOUCH,
                       CL_PAUSED, CL_PRIMARY, CL_PUSHING, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, CL_RERUN,
-                      Client, Ctx, G_ACL, G_NOAUTH, G_NO_MULTI, client_close, client_free, client_new, client_pending, client_reset_query,
-                      clients_free, clients_init)
+                      Client, Ctx, G_ACL, G_NOAUTH, G_NO_MULTI, G_OOM, client_close, client_free, client_new, client_pending,
+                      client_reset_query, clients_free, clients_init)
 from .args cimport word_is
 from .registry cimport CMD_ADMIN, CMD_SKIP_MONITOR, CMD_WRITE, Command, Registry, registry_lookup, registry_top
 from .stats cimport stats_call, stats_error, stats_reset
@@ -76,7 +76,7 @@ cdef Client* exec_client(Exec* x, int fd, uint64_t flags, int db) noexcept nogil
     c.out.on_error = count_error
     c.out.ctx = x
     c.authenticated = True
-    if not flags & CL_FAKE and x.admit != NULL:
+    if not flags & (CL_FAKE | CL_PRIMARY) and x.admit != NULL:
         x.admit(x, c)
     return c
 
@@ -364,9 +364,16 @@ cdef void finish_reply(Exec* x, Client* c, OutMark mark) noexcept nogil:
         x.late = NULL
 
 
+cdef inline bint pass_in_short(Exec* x, Client* c, Command* cmd, Slice* argv, int argc, uint32_t raised) noexcept nogil:
+    """Two gates stand for whole servers and users, and mostly let pass: they are asked without the others."""
+    if raised & G_OOM and likely(x.mem.used <= <size_t>x.env.knobs.maxmemory):
+        raised &= ~<uint32_t>G_OOM
+    return raised == 0 or (raised == G_ACL and x.acl_allows(c, cmd, argv, argc))
+
+
 cdef inline void pass_gates(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
     cdef uint32_t raised = (x.gates | c.gates) & cmd.gates
-    if (likely(raised == 0) or (raised == G_ACL and x.acl_allows(c, cmd, argv, argc))
+    if (likely(raised == 0) or pass_in_short(x, c, cmd, argv, argc, raised)
             or not gates_refuse(x, c, cmd, argv, argc)):
         call(x, c, cmd, argv, argc)
 

@@ -10,6 +10,7 @@ from ..base.env cimport env_mono_us
 from ..base.mem cimport Mem, mem_alloc, mem_free
 from ..base.sds cimport Slice, slice_of
 from ..keyspace.db cimport Keyspace
+from ..keyspace.lazyfree cimport lazy_go_on, lazy_hold
 from .aof cimport aof_put_array, aof_put_bulk, aof_rewrite_all
 from .child cimport CHILD_END, CHILD_OUT, CHILD_PROGRESS, ChildInfo, child_fork
 from .rdb_format cimport RDB_EOF_MARK_BYTES, RDB_OP_FUNCTION2, RDB_VERSION_LISTPACKS, RDB_VERSION_MAX
@@ -169,7 +170,9 @@ cdef class SaveJob:
         for i in range(n):
             fds[i] = keep[i]
         with nogil:
+            lazy_hold(&self.work.ks.lazy)       # the child must not meet a lock that the freeing thread holds
             pid = child_fork(self.work.ks.env, &self.sink, do_work, &self.work, title, fds, n, &info_fd)
+            lazy_go_on(&self.work.ks.lazy)
         mem_free(self.mem, fds)
         if pid < 0:
             raise OSError(-pid, os.strerror(-pid))

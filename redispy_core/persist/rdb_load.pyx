@@ -328,12 +328,13 @@ cdef void rdb_load_free(RdbLoad* l) noexcept nogil:
 
 class RdbError(Exception):
     """A file that cannot be loaded. kind: "short", "corrupt", "memory", "read", "stopped", "signature", "version" or
-    "checksum"; offset: bytes read until then."""
+    "checksum"; offset: bytes read until then; reason: what makes no sense there, or ""."""
 
-    def __init__(self, kind, text, offset):
+    def __init__(self, kind, text, offset, reason=""):
         super().__init__(text)
         self.kind = kind
         self.offset = offset
+        self.reason = reason
 
 
 cdef class Loading:
@@ -397,7 +398,7 @@ cdef bint told_progress(void* ctx, uint64_t offset, uint64_t keys) noexcept with
 
 
 cdef bint told_aux(void* ctx, Slice name, Slice value) noexcept with gil:
-    (<Loading>ctx).aux[name.ptr[:name.len].decode("utf-8", "replace")] = value.ptr[:value.len].decode("utf-8", "replace")
+    (<Loading>ctx).aux[name.ptr[:name.len]] = value.ptr[:value.len]
     return True
 
 
@@ -425,7 +426,7 @@ cdef object error_of(RdbLoad* l, int outcome):
         if l.r.module:
             rdb_module_name(name, l.r.module)
             why += f" '{name[:9].decode()}'"
-        return RdbError("corrupt", f"Internal error in RDB reading offset {offset} -> {why}", offset)
+        return RdbError("corrupt", f"Internal error in RDB reading offset {offset} -> {why}", offset, why)
     if outcome == RDB_READ:
         return RdbError("read", f"I/O error reading RDB at offset {offset}: {os.strerror(l.r.src.error)}", offset)
     if outcome == RDB_STOPPED:

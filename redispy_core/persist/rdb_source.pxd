@@ -10,6 +10,9 @@ cdef enum:
     RDB_WINDOW = 1 << 18           # bytes of the window: it stays in the processor's cache
     RDB_HELD = 3                   # texts that can be held at a time
 
+cdef enum RdbMost:
+    RDB_UNKNOWN_MOST = 0x4000000000   # 256 GB: bytes that are taken for possible where nobody knows how much will come
+
 cdef enum RdbFault:
     RDB_FINE = 0
     RDB_SHORT = 1                  # the input ended too early
@@ -69,7 +72,7 @@ cdef inline uint64_t source_offset(const RdbSource* s) noexcept nogil:          
 
 cdef inline uint64_t source_left(const RdbSource* s) noexcept nogil:               # bytes that can still be read; unknown: very many
     if s.behind < 0:
-        return <uint64_t>1 << 62
+        return RDB_UNKNOWN_MOST
     return <uint64_t>(s.end - s.p) + <uint64_t>s.behind
 
 cdef inline bint source_need(RdbSource* s, size_t n) noexcept nogil:               # n <= RDB_WINDOW

@@ -536,7 +536,7 @@ cdef Robj* read_hash_packed(RdbReader* r, int type, Slice key, int64_t when_ms) 
         lp = read_old(r, True, 2, b"Zipmap integrity check failed.")
     else:
         lp = read_old(r, False, 2, b"Hash ziplist integrity check failed.")
-    if lp == NULL or not distinct(r, lp, 2, b"Hash ziplist with dup elements"):
+    if lp == NULL or not distinct(r, lp, 2, b"Hash ziplist integrity check failed: dup elements"):
         return NULL
     return hash_of_listpack(r, lp, type, key, when_ms)
 

@@ -171,7 +171,7 @@ def test_what_stands_before_and_behind_keys(engine, load):
         module_aux, b"\xf5" + string("#!lua name=lib\n"), b"\xf5" + string("#!lua name=two\n"),
         b"\xfe\x00\xfb\x02\x01", b"\xf4\x43\x62\x01\x01", rdb.key("k", 0, string("v"), b"\xfc" + rdb.i64(FUTURE)),
         rdb.key("old", 0, string("v"), b"\xfd" + struct.pack("<i", 2_000_000_000)), module_aux, version=12))
-    assert told["aux"] == {"redis-ver": "8.0.0", "repl-offset": "10000"}
+    assert told["aux"] == {b"redis-ver": b"8.0.0", b"repl-offset": b"10000"}
     assert told["functions"] == [b"#!lua name=lib\n", b"#!lua name=two\n"]
     assert engine.call("PEXPIRETIME", "k") == FUTURE and engine.call("PEXPIRETIME", "old") == 2_000_000_000_000
 

@@ -101,6 +101,23 @@ def test_a_value_that_is_past_on_arrival(engine):
     assert engine.core.dirty == dirty + 1 and engine.call("EXISTS", "k") == 0
 
 
+@pytest.mark.parametrize("lazy, verb", [(0, b"DEL"), (1, b"UNLINK")])
+def test_how_it_leaves_for_the_append_only_file(engine, lazy, verb):
+    def left(*argv):
+        engine.call("RESTORE", *argv)
+        return engine.core.take_aof()
+
+    engine.set("lazyfree_lazy_server_del", lazy)
+    engine.core.journal_to(1)
+    engine.call("SET", "k", "old")
+    engine.core.take_aof()
+    assert left("a", 0, GOOD) == encode(("RESTORE", "a", "0", GOOD))
+    assert left("a", 100, GOOD, "REPLACE") == encode(("RESTORE", "a", START_MS + 100, GOOD, "REPLACE", "ABSTTL"))
+    assert left("a", FUTURE, GOOD, "ABSTTL", "REPLACE") == encode(("RESTORE", "a", FUTURE, GOOD, "ABSTTL", "REPLACE"))
+    assert left("gone", 5, GOOD, "ABSTTL") == b""
+    assert left("k", 5, GOOD, "ABSTTL", "REPLACE") == encode((verb, "k"))
+
+
 def test_an_expired_key_does_not_stand_in_the_way(engine):
     engine.call("SET", "k", "old", "PX", 10)
     engine.advance(50)
