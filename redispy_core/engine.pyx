@@ -113,6 +113,13 @@ cdef int run_python(Ctx* x, Command* cmd) noexcept nogil:
     return 0
 
 
+cdef void all_flushed(Exec* x) noexcept with gil:
+    """Tells the server: what a child is saving is out of date."""
+    hook = (<Engine>x.engine).hooks.get("flushall")
+    if hook is not None:
+        hook()
+
+
 cdef run_python_body(Ctx* x, Command* cmd):
     """Runs a Python body; whatever it raises becomes an error reply, never more."""
     cdef Engine engine = <Engine>(<Exec*>x.exec).engine
@@ -175,6 +182,7 @@ cdef class Engine:
         exec_init(&self.x, &self.mem, &self.env, &self.ks, self.registry)
         self.x.engine = <void*>self
         self.x.run_python = run_python
+        self.x.all_flushed = all_flushed
         acl_init(&self.x)
         multi_init(&self.x)
         pubsub_init(&self.x)
@@ -194,8 +202,8 @@ cdef class Engine:
         self.discard_staged(False)
         waiting_free(&self.x)
         exec_free(&self.x)
-        acl_free(&self.x)
         memory_limit_free(&self.x)
+        acl_free(&self.x)
         multi_free(&self.x)
         pubsub_free(&self.x)
         monitor_free(&self.x)

@@ -227,6 +227,7 @@ class Server:
             "ACL|LOAD": self.acl_file.load_command, "ACL|SAVE": self.acl_file.save_command}
         for name, body in bodies.items():
             self.engine.bind(name, body)
+        self.engine.hooks["flushall"] = self.saving.all_flushed
         self.engine.hooks["debug|reload"] = self.saving.reload_command
         self.engine.hooks["debug|aof-flush-sleep"] = self.aof.flush_sleep_command
         self.engine.hooks["debug|loadaof"] = self.aof.loadaof_command

@@ -28,8 +28,8 @@ from ..proto.reply cimport (Out, OutMark, out_bytes, out_clear, out_init, out_ma
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI, CL_NO_TOUCH,
                       CL_PAUSED, CL_PRIMARY, CL_PUSHING, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, CL_RERUN,
-                      Client, Ctx, G_ACL, G_NOAUTH, G_NO_MULTI, G_OOM, client_close, client_free, client_new, client_pending,
-                      client_reset_query, clients_free, clients_init)
+                      Client, Ctx, G_ACL, G_NOAUTH, G_NO_MULTI, G_OOM, client_close, client_free, client_new,
+                      client_pending, client_reset_query, clients_free, clients_init)
 from .args cimport word_is
 from .registry cimport CMD_ADMIN, CMD_SKIP_MONITOR, CMD_WRITE, Command, Registry, registry_lookup, registry_top
 from .stats cimport stats_call, stats_error, stats_reset
