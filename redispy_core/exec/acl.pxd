@@ -15,9 +15,12 @@ cdef enum AclVerdict:               # the later, the nearer a selector came to a
 cdef enum:
     ACL_VERDICTS = 4
 
+# A Client.acl of NULL means: no user, may do all (calls in process, the primary's stream). A client that runs commands on
+# behalf of another, a script's, is given that one's acl and G_ACL.
+#
 # May the client's user send this request? `at`: where in argv the key or channel stands that is refused (unchanged for
-# others). Clients of this process have no user and may do all. For scripts: ask with the client that sent the script,
-# then tell acl_denied. O(selectors * (keys * patterns)); no allocation but for requests of more than 16 keys.
+# others); 0 before the call. redis.call: if refused, acl_denied with ACL_LUA and acl_reply_denied_in_script;
+# redis.acl_check_cmd asks only. O(selectors * (keys * patterns)); no allocation but for requests of more than 16 keys.
 cdef AclVerdict acl_check(const Client* c, const Command* cmd, const Slice* argv, int argc, int* at) noexcept nogil
 cdef bint acl_reads_all_keys(const Client* c, const Command* cmd, const Slice* argv, int argc) noexcept nogil   # some selector allows the request and reading every key: SORT's BY and GET
 
@@ -30,6 +33,7 @@ cdef void acl_admit(Exec* x, Client* c) noexcept nogil                       # a
 cdef bint acl_login(Exec* x, Client* c, Slice user, Slice password) noexcept nogil     # AUTH, HELLO; False: refused, and nothing has changed; its time does not tell why
 cdef void acl_login_failed(Exec* x, Client* c, Slice word, Slice user) noexcept nogil   # counts and logs it; word: the command as it was written
 cdef bint acl_default_nopass(const Exec* x) noexcept nogil                   # any password is right for the default user
+cdef bint acl_sanitizes(const Client* c) noexcept nogil                      # False: its user has skip-sanitize-payload
 cdef bint acl_user_exists(const Exec* x, Slice name) noexcept nogil          # O(1)
 cdef Slice acl_user_name(const Client* c) noexcept nogil                     # "default" for clients without a user
 

@@ -89,6 +89,7 @@ cdef struct AclUser:
     Sds* name
     bint on
     bint nopass
+    bint sanitize                   # payloads of RESTORE
     bint open                       # may do all: no check
     uint8_t* digests
     int ndigests
@@ -318,8 +319,11 @@ cdef bint acl_reads_all_keys(const Client* c, const Command* cmd, const Slice* a
 # ---------------------------------------------------------------- refusals
 
 cdef Slice acl_user_name(const Client* c) noexcept nogil:
+    cdef const AclUser* u = <const AclUser*>c.acl
     if c.user != NULL:
         return slice_of(c.user.data, c.user.len)
+    if u != NULL and u.name != NULL:                # a client on behalf of another
+        return slice_of(u.name.data, u.name.len)
     return slice_of(b"default", 7)
 
 
@@ -425,6 +429,10 @@ cdef void acl_login_failed(Exec* x, Client* c, Slice word, Slice user) noexcept 
 
 cdef bint acl_default_nopass(const Exec* x) noexcept nogil:
     return room_of(x).first.nopass
+
+
+cdef bint acl_sanitizes(const Client* c) noexcept nogil:
+    return c.acl == NULL or (<const AclUser*>c.acl).sanitize
 
 
 cdef bint acl_user_exists(const Exec* x, Slice name) noexcept nogil:
@@ -722,7 +730,7 @@ cdef class Acl:
             u.name = sds_new(m, name, len(name))
             dict_insert(m, &r.users, dict_hash(&r.users, u.name.data, u.name.len), u)
         free_rules(m, u)
-        u.on, u.nopass, u.ndigests = user.on, user.nopass, len(user.passwords)
+        u.on, u.nopass, u.sanitize, u.ndigests = user.on, user.nopass, user.sanitize, len(user.passwords)
         u.digests = <uint8_t*>mem_alloc(m, len(digests) + 1)
         memcpy(u.digests, <const char*>digests, len(digests))
         u.selectors = <Selector*>mem_calloc(m, len(selectors) * sizeof(Selector))

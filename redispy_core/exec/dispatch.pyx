@@ -77,7 +77,7 @@ cdef Client* exec_client(Exec* x, int fd, uint64_t flags, int db) noexcept nogil
     c.out.on_error = count_error
     c.out.ctx = x
     c.authenticated = True
-    if not flags & CL_FAKE and x.admit != NULL:
+    if not flags & (CL_FAKE | CL_PRIMARY) and x.admit != NULL:
         x.admit(x, c)
     return c
 
@@ -372,10 +372,17 @@ cdef void finish_reply(Exec* x, Client* c, OutMark mark) noexcept nogil:
         x.late = NULL
 
 
+cdef inline bint pass_in_short(Exec* x, Client* c, Command* cmd, Slice* argv, int argc, uint32_t raised) noexcept nogil:
+    """Two gates stand for whole servers and users, and mostly let pass: they are asked without the others."""
+    if raised & G_OOM and likely(x.mem.used <= <size_t>x.env.knobs.maxmemory):
+        raised &= ~<uint32_t>G_OOM
+    return raised == 0 or (raised == G_ACL and x.acl_allows(c, cmd, argv, argc))
+
+
 cdef inline void pass_gates(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
     cdef uint32_t raised = (x.gates | c.gates) & cmd.gates
-    if (likely(raised == 0) or (raised == G_OOM and likely(x.mem.used <= <size_t>x.env.knobs.maxmemory))
-            or (raised == G_ACL and x.acl_allows(c, cmd, argv, argc)) or not gates_refuse(x, c, cmd, argv, argc)):
+    if (likely(raised == 0) or pass_in_short(x, c, cmd, argv, argc, raised)
+            or not gates_refuse(x, c, cmd, argv, argc)):
         call(x, c, cmd, argv, argc)
 
 

@@ -648,3 +648,14 @@ def test_new_users_follow_acl_pubsub_default(engine):
     assert user_of(engine, "u")["channels"] == b"&*"
     setuser(engine, "u", "reset")
     assert user_of(engine, "u")["channels"] == b""
+
+
+def test_payloads_of_users_are_sanitized_or_not(engine, login):
+    from redispy_core.base.codec import crc64_of
+    engine.call("HSET", "h", "fielda", "1", "fieldb", "2")
+    body = engine.call("DUMP", "h")[:-8].replace(b"fieldb", b"fielda")          # a field twice
+    payload = body + crc64_of(body).to_bytes(8, "little")
+    engine.set("sanitize_dump_payload", 2)
+    careful, trusted = login("u", "+@all", "~*"), login("v", "+@all", "~*", "skip-sanitize-payload")
+    assert careful.call("RESTORE", "k", "0", payload) == Error("ERR Bad data format")
+    assert trusted.call("RESTORE", "k", "0", payload) == OK
