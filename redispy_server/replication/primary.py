@@ -339,7 +339,8 @@ class Primary:
             return
         waiting = [p for p in waiting if p.filtered == waiting[0].filtered]
         everyone_reads_marks = all(b"eof" in p.capabilities for p in waiting)
-        diskless = (self.config["repl-diskless-sync"] or any(waiting[0].filtered)) and everyone_reads_marks
+        diskless = (self.config["repl-diskless-sync"] or any(waiting[0].filtered)) and everyone_reads_marks \
+            and not any(self.engine.client_is_tls(p.id) for p in waiting)       # the child can't encrypt
         if self.config["repl-diskless-sync"] and not self._is_time(waiting):
             return
         self.log("notice", f"Starting BGSAVE for SYNC with target: {'replicas sockets' if diskless else 'disk'}")
