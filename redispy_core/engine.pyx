@@ -26,6 +26,7 @@ from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CL
                            client_memory, client_pending)
 from .exec.dispatch cimport (Exec, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
                              run_command)
+from .exec.client_evict cimport evict_clients, limit_clients
 from .exec.clients_cron cimport clients_cron
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
 from .exec.latency cimport latency_add, latency_events, latency_free
@@ -36,6 +37,8 @@ from .exec.pubsub cimport CHANNELS, PATTERNS, SHARDS, pubsub_free, pubsub_init, 
 from .exec.registry cimport Command, Registry
 from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
 from .exec.stats cimport stats_reset, stats_turn
+from .exec.tracking cimport (TrackingFigures, tracking_broadcast, tracking_cron, tracking_fault, tracking_figures,
+                             tracking_free, tracking_init, tracking_limit)
 from .keyspace.db cimport Db, Keyspace, ks_free, ks_free_slice, ks_init
 from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_cycle
 from .proto.errors cimport E_PYTHON
@@ -83,7 +86,9 @@ def prefixed(code, text):
 NO_REPLY = object()             # a Python body returns it when it answers later, or not at all
 
 EPOLLIN, EPOLLOUT = 1, 4
+TRACKING_KEYS = 1000            # forgotten at once when tracking-table-max-keys is lowered; cron does the rest
 REHASH_US = 1000                # spent on idle rehashing a cron call, as activerehashing allows
+TRACKING_US = 2000              # spent on the table of tracked keys a cron call
 FREE_US = 2000                  # spent on freeing flushed databases a cron call
 CRON_CLIENTS = 16               # at least that many clients are looked at a cron call
 
@@ -158,6 +163,7 @@ cdef class Engine:
         pubsub_init(&self.x)
         monitor_init(&self.x)
         slowlog_init(&self.x)
+        tracking_init(&self.x)
         bind_python_bodies(self.registry)
         self.own = exec_client(&self.x, -1, CL_FAKE, 0)
         self.hooks = {}
@@ -171,6 +177,7 @@ cdef class Engine:
         pubsub_free(&self.x)
         monitor_free(&self.x)
         slowlog_free(&self.x)
+        tracking_free(&self.x)
         latency_free(&self.x)
         ks_free(&self.ks)
         mem_destroy(&self.mem)
@@ -234,7 +241,9 @@ cdef class Engine:
         timed_expiry(&self.x, CYCLE_FAST)
         pause_step(&self.x)
         after_turn(&self.x)
+        tracking_broadcast(&self.x)
         io_flush(&self.x)
+        self.x.stats.evicted_clients += evict_clients(&self.x.clients)
         if self.x.turn_began:
             stats_turn(&self.x.stats, env_ticks_ns(&self.env, rp_ticks() - self.x.turn_began))
             self.x.turn_began = 0
@@ -352,6 +361,7 @@ cdef class Engine:
         free_corpses(&self.ks, FREE_US)
         expire_waits(&self.x)
         clients_cron(&self.x)
+        tracking_cron(&self.x, TRACKING_US)
         self.x.stats.cron_ns += env_ticks_ns(&self.env, rp_ticks() - began)
 
     def next_deadline(self):
@@ -420,6 +430,10 @@ cdef class Engine:
         slot[0] = value
         if name in ("slowlog-log-slower-than", "latency-monitor-threshold"):
             slow_thresholds(&self.x)
+        elif name in ("maxmemory", "maxmemory-clients"):
+            limit_clients(&self.x.clients, self.env.knobs.maxmemory_clients, self.env.knobs.maxmemory)
+        elif name == "tracking-table-max-keys":
+            tracking_limit(&self.x, TRACKING_KEYS)
         return True
 
     def knob(self, str name):
@@ -460,6 +474,7 @@ cdef class Engine:
             "total_reads_processed": x.stats.reads, "total_writes_processed": x.stats.writes,
             "client_query_buffer_limit_disconnections": x.stats.query_limit_closed,
             "client_output_buffer_limit_disconnections": x.stats.output_limit_closed,
+            "evicted_clients": x.stats.evicted_clients,
             "eventloop_duration_cron_sum": x.stats.cron_ns // 1000,
             "eventloop_duration_max": x.stats.cycle_max_ns // 1000,
             "eventloop_cmd_per_cycle_max": x.stats.cycle_max_commands,
@@ -499,6 +514,17 @@ cdef class Engine:
         cdef int64_t clients, keys
         watching_figures(&self.x, &clients, &keys)
         return clients, keys
+
+    def tracking_counts(self):
+        """(clients that track, keys remembered, readers of all of them, prefixes of BCAST)."""
+        cdef TrackingFigures f = tracking_figures(&self.x)
+        return f.clients, f.keys, f.items, f.prefixes
+
+    def check_tracking(self):
+        """Tests: raises AssertionError if an invariant of client-side caching is broken. O(all that is tracked)."""
+        cdef const char* fault = tracking_fault(&self.x)
+        if fault != NULL:
+            raise AssertionError((<bytes>fault).decode())
 
     def error_counts(self):
         """({code: replies}, True if there were too many distinct codes to count them apart)."""

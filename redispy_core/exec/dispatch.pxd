@@ -108,6 +108,8 @@ cdef struct Exec:
     void* slowlog                   # exec/slowlog
     void* latency                   # exec/latency; NULL before the first event
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
+    void* tracking                  # client-side caching (exec/tracking)
+    void (*remember_reads)(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil    # a command that reads was run for a caller with CL_TRACKING
 
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept
 cdef void exec_free(Exec* x) noexcept nogil

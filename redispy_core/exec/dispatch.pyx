@@ -11,7 +11,7 @@ are prefetched, so that the cache misses of a batch overlap instead of following
 Time is frozen when a batch of input begins and again after a command that took long, so a command sees one time.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
-from libc.string cimport memchr, memcpy, memmove, memset
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 from ..base.env cimport Env, env_freeze_now, env_ticks_ns
 from ..base.mem cimport Mem, mem_alloc, mem_free, mem_realloc
 from ..base.rp cimport likely, unlikely, rp_assert, rp_ticks
@@ -25,19 +25,20 @@ from ..proto.parser cimport (PARSED_COMMAND, PARSED_ERROR, Parsed, ParserLimits,
 from ..proto.reply cimport (Out, OutMark, out_bytes, out_clear, out_init, out_mark, out_rollback, pool_clear,
                             reply_error, reply_errorf, reply_raw)
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
-from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI, CL_NO_TOUCH,
-                      CL_PAUSED, CL_PRIMARY, CL_PUSHING, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, CL_RERUN,
-                      Client, Ctx, G_NOAUTH, G_NO_MULTI, client_close, client_free, client_new, client_pending, client_reset_query,
+from .client cimport (CL_BLOCKED, CL_CACHING, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE,
+                      CL_MULTI, CL_NO_TOUCH, CL_PAUSED, CL_PRIMARY, CL_PUSHING, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, CL_RERUN,
+                      CL_TRACKING, Client, Ctx, G_NOAUTH, G_NO_MULTI, client_close, client_free, client_new, client_pending, client_reset_query,
                       clients_free, clients_init)
 from .args cimport word_is
-from .registry cimport CMD_ADMIN, CMD_SKIP_MONITOR, Command, Registry, registry_lookup, registry_top
+from .client_evict cimport count_client
+from .registry cimport CMD_ADMIN, CMD_READONLY, CMD_SKIP_MONITOR, Command, Registry, registry_lookup, registry_top
 from .stats cimport stats_call, stats_error, stats_reset
 
 cdef enum:
     OWN_BUFFER = 16384          # the least size of a client's own query buffer
     REFREEZE_NS = 1000000       # a command longer than this lets the clock be read again
     NAME_MAX = 128              # bytes of an unknown command's name and arguments that are quoted back
-    SPECIAL_REPLY = CL_REPLY_OFF | CL_REPLY_SKIP | CL_REPLY_SKIP_NEXT | CL_PUSHING
+    SPECIAL_REPLY = CL_REPLY_OFF | CL_REPLY_SKIP | CL_REPLY_SKIP_NEXT | CL_PUSHING | CL_CACHING
     STOP = CL_BLOCKED | CL_PAUSED | CL_CLOSE_ASAP | CL_CLOSE_AFTER_REPLY   # no further request of this client now
 
 
@@ -260,6 +261,8 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
     x.ks.no_touch = (c.flags & CL_NO_TOUCH) != 0
     began = rp_ticks()
     run_body(x, c, cmd, argv, argc)
+    if unlikely(x.caller.flags & CL_TRACKING) and cmd.flags & CMD_READONLY:
+        x.remember_reads(x, cmd, argv, argc)
     ns = env_ticks_ns(x.env, rp_ticks() - began) + c.blocked_ns
     if unlikely(x.monitor != NULL) and not c.flags & CL_RERUN and not cmd.flags & (CMD_ADMIN | CMD_SKIP_MONITOR):
         x.monitor(x, c, cmd, argv, argc)    # behind the commands that EXEC ran
@@ -271,7 +274,7 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
         stats_call(&x.stats, cmd, ns, c.out.errors != errors, x.env.knobs.latency_tracking != 0)
         if unlikely(ns >= x.slow_ns):
             x.slow(x, c, cmd, argv, argc, ns)
-    if unlikely(ns > REFREEZE_NS):
+    if unlikely(ns > REFREEZE_NS) and x.depth == 1:         # a transaction or a script sees one time
         env_freeze_now(x.env)
     x.depth -= 1
     x.current = outer
@@ -296,6 +299,13 @@ cdef void finish_reply(Exec* x, Client* c, OutMark mark) noexcept nogil:
         client_pending(&x.clients, c)
         sds_free(x.mem, x.late)
         x.late = NULL
+
+
+cdef inline void end_caching(Client* c, const Command* cmd) noexcept nogil:
+    """CLIENT CACHING counts for one command, or one transaction, that is not CLIENT."""
+    if c.flags & CL_CACHING and not c.flags & CL_MULTI \
+            and (cmd == NULL or cmd.name_len < 7 or memcmp(cmd.name, b"client|", 7) != 0):
+        c.flags &= ~<uint64_t>CL_CACHING
 
 
 cdef inline void pass_gates(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
@@ -330,6 +340,7 @@ cdef void run_found(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noe
         pass_gates(x, c, cmd, argv, argc)
     if unlikely(c.flags & SPECIAL_REPLY) and not c.held:
         finish_reply(x, c, mark)
+        end_caching(c, cmd)
     if unlikely(x.after_unit != NULL) and x.depth == 0:
         x.after_unit(x)
 
@@ -521,6 +532,8 @@ cdef inline void after_input(Exec* x, Client* c) noexcept nogil:
         client_pending(&x.clients, c)
     elif unlikely(c.flags & CL_CLOSE_AFTER_REPLY):
         client_close(&x.clients, c)
+    if unlikely(x.clients.limit != 0):
+        count_client(&x.clients, c)
 
 
 cdef void resume_input(Exec* x, Client* c) noexcept nogil:

@@ -16,6 +16,7 @@ from ..base.sds cimport Slice
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_PEER_CLOSED, CL_READ_AGAIN, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY, CL_PUBSUB,
                       CL_REPLICA, CL_TLS, CL_WANT_WRITE, CL_WRITE_WATCHED, Client, client_attention, client_close)
+from .client_evict cimport count_client
 from .dispatch cimport LIMIT_NORMAL, LIMIT_PUBSUB, LIMIT_REPLICA, Exec, OutputLimit, feed_input
 
 cdef extern from "<sys/types.h>" nogil:
@@ -315,3 +316,5 @@ cdef void io_flush(Exec* x) noexcept nogil:
             client_close(&x.clients, c)
         elif not c.flags & CL_WANT_WRITE:
             io_write(x, c)
+        if unlikely(x.clients.limit != 0):
+            count_client(&x.clients, c)

@@ -212,6 +212,18 @@ cdef enum Err:
     E_XAUTOCLAIM_COUNT
     E_NUMIDS_POSITIVE
     E_NUMIDS_MATCH
+    E_CACHING_MODE
+    E_CACHING_YES
+    E_CACHING_NO
+    E_REDIRECT_ONE
+    E_REDIRECT_UNKNOWN
+    E_TRACKING_BCAST_OPT
+    E_TRACKING_OPT_BOTH
+    E_TRACKING_PREFIX
+    E_TRACKING_PREFIX_EXISTING
+    E_TRACKING_PREFIX_GIVEN
+    E_TRACKING_SWITCH_BCAST
+    E_TRACKING_SWITCH_OPT
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s
