@@ -65,8 +65,8 @@ cdef void make_room(Exec* x, Client* c) noexcept nogil:
     """Room in the client's own buffer: what the open argument lacks, or a fair read."""
     cdef size_t want = c.parser.missing if c.parser.missing > OWN_READ else OWN_READ
     cdef char* old = c.q.data
-    if c.q.cap - c.q.len >= want:
-        return
+    if c.q.cap - c.q.len >= want or (c.q.len > OWN_READ and c.parser.missing and c.q.cap - c.q.len >= c.parser.missing):
+        return                      # a long argument gets no more room than it needs
     if want < c.q.len and c.parser.missing <= OWN_READ:
         want = c.q.len              # many small arguments: double
     c.q.data = <char*>mem_realloc(x.mem, c.q.data, c.q.len + want)

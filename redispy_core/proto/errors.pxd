@@ -224,6 +224,15 @@ cdef enum Err:
     E_TRACKING_PREFIX_GIVEN
     E_TRACKING_SWITCH_BCAST
     E_TRACKING_SWITCH_OPT
+    E_IDLE_INT
+    E_IDLE_POSITIVE
+    E_FILTER_DB_INT
+    E_FILTER_DB_RANGE
+    E_FILTER_NOT_DB_RANGE
+    E_FILTER_FLAGS
+    E_FILTER_NOT_FLAGS
+    E_FILTER_CAPA
+    E_FILTER_NOT_CAPA
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s

@@ -278,6 +278,15 @@ TEXTS = {
                              " and then re-enabling it with a different mode.",
     "TRACKING_SWITCH_OPT": "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and"
                            " then re-enabling it with a different mode.",
+    "IDLE_INT": "ERR idle is not an integer or out of range",
+    "IDLE_POSITIVE": "ERR idle should be greater than 0",
+    "FILTER_DB_INT": "ERR DB is not an integer or out of range",
+    "FILTER_DB_RANGE": "ERR DB number should be between 0 and %s",
+    "FILTER_NOT_DB_RANGE": "ERR NOT-DB number should be between 0 and %s",
+    "FILTER_FLAGS": "ERR Unknown flags found in the provided filter: %s",
+    "FILTER_NOT_FLAGS": "ERR Unknown flags found in the NOT-FLAGS filter: %s",
+    "FILTER_CAPA": "ERR Unknown capa found in the provided filter: %s",
+    "FILTER_NOT_CAPA": "ERR Unknown capa found in the NOT-CAPA filter: %s",
 }
 
 
