@@ -620,9 +620,9 @@ cdef class Engine:
     # ------------------------------------------------------------ memory by parts
 
     def memory_by_database(self):
-        """[(id, keys, bytes of the table of keys, of that of expiries)] of the databases that hold keys."""
+        """[(id, keys, bytes of the table of keys, of that of expiries)] of databases with keys, or with a table still."""
         return [(i, self.ks.dbs[i].keys.used, dict_bytes(&self.ks.dbs[i].keys), dict_bytes(&self.ks.dbs[i].expires))
-                for i in range(self.ks.ndbs) if self.ks.dbs[i].keys.used]
+                for i in range(self.ks.ndbs) if dict_slots(&self.ks.dbs[i].keys)]
 
     def allocator_counters(self):
         """What the allocator counts: bytes in use, their peak, blocks."""

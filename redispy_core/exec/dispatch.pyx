@@ -445,6 +445,9 @@ cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil
     while pos < len and not c.flags & STOP:
         n = parse_ahead(x, c, buf, len, &pos, &r, &alone)
         n = run_ahead(x, c, n)
+        if unlikely(c.out.full):
+            x.stats.output_limit_closed += 1
+            client_close(&x.clients, c)
         if unlikely(c.flags & STOP):
             parser_restart(&c.parser)       # what was parsed behind it will be parsed again
             if c.held:
@@ -492,6 +495,7 @@ cdef void run_and_keep(Exec* x, Client* c, char* buf, size_t len) noexcept nogil
     cdef size_t begin = c.q.pos
     cdef size_t done
     c.parser.missing = 0
+    c.out.limit = x.limits[<int>limit_class(c)].hard
     x.batch = len
     done = begin + run_buffer(x, c, buf + begin, len - begin)
     if c.flags & (CL_CLOSE_ASAP | CL_CLOSE_AFTER_REPLY):

@@ -14,10 +14,10 @@ from ..proto.parser cimport parser_rebase
 from ..proto.reply cimport BLOCK_SIZE, Block, out_bytes, out_empty, out_memory, out_sent
 from ..base.sds cimport Slice
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
-from .client cimport (CL_PEER_CLOSED, CL_READ_AGAIN, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY, CL_PUBSUB,
-                      CL_REPLICA, CL_TLS, CL_WANT_WRITE, CL_WRITE_WATCHED, Client, client_attention, client_close)
+from .client cimport (CL_PEER_CLOSED, CL_READ_AGAIN, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY,
+                      CL_TLS, CL_WANT_WRITE, CL_WRITE_WATCHED, Client, client_attention, client_close)
 from .client_evict cimport count_client
-from .dispatch cimport LIMIT_NORMAL, LIMIT_PUBSUB, LIMIT_REPLICA, Exec, OutputLimit, feed_input
+from .dispatch cimport Exec, OutputLimit, feed_input, limit_class
 
 cdef extern from "<sys/types.h>" nogil:
     ctypedef Py_ssize_t ssize_t
@@ -223,14 +223,8 @@ cdef void io_read_many(Exec* x, Client** ready, int n) noexcept nogil:
 
 # ---------------------------------------------------------------- writing
 
-cdef inline OutputLimit* limit_of(Exec* x, Client* c) noexcept nogil:
-    if c.flags & CL_REPLICA:
-        return &x.limits[<int>LIMIT_REPLICA]
-    return &x.limits[<int>LIMIT_PUBSUB] if c.flags & CL_PUBSUB else &x.limits[<int>LIMIT_NORMAL]
-
-
 cdef bint over_output_limit(Exec* x, Client* c) noexcept nogil:
-    cdef OutputLimit* limit = limit_of(x, c)
+    cdef OutputLimit* limit = &x.limits[<int>limit_class(c)]
     cdef size_t used
     if likely(limit.hard == 0 and limit.soft == 0) or c.flags & CL_FAKE or c.out.first == NULL:
         return False
