@@ -38,7 +38,8 @@ def listed(crowd, command):
     ("ID @bob @plain TYPE normal", "plain bob"), ("NAME bob ID @bob @plain", "bob"),
     ("TYPE normal", "plain bob quiet"), ("TYPE pubsub", "sub"), ("NOT-TYPE pubsub", "plain bob quiet"),
     ("NAME bob", "bob"), ("NAME nobody", ""), ("NAME ", ""), ("NOT-NAME bob", "plain sub quiet"),
-    ("LIB-NAME lib", "bob"), ("NOT-LIB-NAME lib", "plain sub quiet"), ("LIB-VER 1.2", "bob"), ("NOT-LIB-VER 1.2", "plain sub quiet"),
+    ("LIB-NAME lib", "bob"), ("NOT-LIB-NAME lib", "plain sub quiet"),
+    ("LIB-VER 1.2", "bob"), ("NOT-LIB-VER 1.2", "plain sub quiet"),
     ("DB 3", "bob"), ("DB 0", "plain sub quiet"), ("NOT-DB 3", "plain sub quiet"), ("DB 3 NOT-DB 3", ""),
     ("FLAGS N", "plain bob"), ("FLAGS P", "sub"), ("FLAGS e", "quiet"), ("FLAGS Te", "quiet"), ("FLAGS PT", ""),
     ("NOT-FLAGS P", "plain bob quiet"), ("NOT-FLAGS PT", "plain bob sub quiet"),
@@ -53,14 +54,16 @@ def test_listed(crowd, command, expected):
 
 
 @pytest.mark.parametrize("command, error", [
-    ("ID x", "Invalid client ID"), ("ID @bob x", "Invalid client ID"), ("ID", "syntax error"), ("FOO bar", "syntax error"),
+    ("ID x", "Invalid client ID"), ("ID @bob x", "Invalid client ID"), ("ID", "syntax error"),
+    ("FOO bar", "syntax error"),
     ("TYPE foo", "Unknown client type 'foo'"), ("NOT-TYPE foo", "Unknown client type 'foo'"), ("NAME", "syntax error"),
     ("USER nobody", "No such user 'nobody'"), ("SKIPME perhaps", "syntax error"), ("NOT-SKIPME yes", "syntax error"),
     ("IDLE x", "idle is not an integer or out of range"), ("IDLE 0", "idle should be greater than 0"),
     ("MAXAGE x", "maxage is not an integer or out of range"), ("MAXAGE 0", "maxage should be greater than 0"),
     ("NOT-IDLE 1", "syntax error"), ("DB x", "DB is not an integer or out of range"), ("NOT-ID x", "syntax error"),
     ("DB 16", "DB number should be between 0 and 15"), ("NOT-DB -1", "NOT-DB number should be between 0 and 15"),
-    ("FLAGS Pz", "Unknown flags found in the provided filter: Pz"), ("NAME bob NOT-ID 0", "client-id should be greater than 0"),
+    ("FLAGS Pz", "Unknown flags found in the provided filter: Pz"),
+    ("NAME bob NOT-ID 0", "client-id should be greater than 0"),
     ("NOT-FLAGS z", "Unknown flags found in the NOT-FLAGS filter: z"),
     ("CAPA rx", "Unknown capa found in the provided filter: rx"),
     ("NOT-CAPA x", "Unknown capa found in the NOT-CAPA filter: x")])
