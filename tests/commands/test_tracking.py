@@ -426,8 +426,8 @@ SWITCH = ("You can't switch {} before disabling tracking for this client, and th
     ("ON", "TRACKING ON BCAST", SWITCH.format("BCAST mode on/off")),
     ("ON BCAST", "TRACKING ON", SWITCH.format("BCAST mode on/off")),
     ("ON OPTIN", "TRACKING ON OPTOUT", SWITCH.format("OPTIN/OPTOUT mode")),
-    ("", "CACHING YES", "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode "
-                        "enabled"),
+    ("", "CACHING YES", "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT "
+                        "mode enabled"),
     ("ON", "CACHING FOO", "syntax error"),
     ("ON", "CACHING YES", "CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode."),
     ("ON OPTIN", "CACHING NO", "CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.")])

@@ -1,7 +1,7 @@
 """Clients that connect, subscribe, block, watch, track and die at random, under load: nothing of them may stay.
 
-Some end with QUIT, some close in order, some vanish with a reset in the middle of a request or with replies unread, some
-are killed by others. Afterwards the server knows one client, and its tables and memory are back where they began.
+Some end with QUIT, some close in order, some vanish with a reset in the middle of a request or with replies unread,
+some are killed by others. Afterwards the server knows one client, and its tables and memory are back where they began.
 REDISPY_STRESS_SECONDS makes it longer than the second a round that it takes by default.
 """
 import os
@@ -20,9 +20,10 @@ CLIENTS = 150                   # alive at a time
 KEYS = 200
 SLACK = 256 << 10               # bytes that chance may leave in tables and pools
 RESET = struct.pack("ii", 1, 0)
-EMPTY = {"connected_clients": 1, "blocked_clients": 0, "tracking_clients": 0, "pubsub_clients": 0, "watching_clients": 0,
-         "total_watched_keys": 0, "total_blocking_keys": 0, "total_blocking_keys_on_nokey": 0, "tracking_total_keys": 0,
-         "tracking_total_items": 0, "tracking_total_prefixes": 0, "pubsub_channels": 0, "pubsub_patterns": 0,
+EMPTY = {"connected_clients": 1, "blocked_clients": 0, "tracking_clients": 0, "pubsub_clients": 0,
+         "watching_clients": 0, "total_watched_keys": 0, "total_blocking_keys": 0, "total_blocking_keys_on_nokey": 0,
+         "tracking_total_keys": 0, "tracking_total_items": 0, "tracking_total_prefixes": 0, "pubsub_channels": 0,
+         "pubsub_patterns": 0,
          "pubsubshard_channels": 0}
 
 
@@ -72,14 +73,16 @@ def key(chance):
 
 
 def subscribe(c, chance):
-    command, name = chance.choice([("SUBSCRIBE", "ch"), ("PSUBSCRIBE", "c*"), ("SSUBSCRIBE", "sh"), ("UNSUBSCRIBE", "ch")])
+    command, name = chance.choice([("SUBSCRIBE", "ch"), ("PSUBSCRIBE", "c*"), ("SSUBSCRIBE", "sh"),
+                                   ("UNSUBSCRIBE", "ch")])
     c.send(command, f"{name}{chance.randrange(9)}", name)
 
 
 def block(c, chance):
     c.send(*chance.choice([
-        ("BLPOP", key(chance), key(chance), 0), ("BRPOP", "list", 0.05), ("BLMOVE", key(chance), "to", "LEFT", "LEFT", 0),
-        ("BZPOPMIN", key(chance), 0), ("XREAD", "BLOCK", 0, "STREAMS", key(chance), "$"), ("WAIT", 1, 20)]))
+        ("BLPOP", key(chance), key(chance), 0), ("BRPOP", "list", 0.05), ("BZPOPMIN", key(chance), 0),
+        ("BLMOVE", key(chance), "to", "LEFT", "LEFT", 0), ("WAIT", 1, 20),
+        ("XREAD", "BLOCK", 0, "STREAMS", key(chance), "$")]))
     c.send("SET", key(chance), "after")
 
 
@@ -114,9 +117,10 @@ def load(c, chance):
     for _ in range(10):
         name = key(chance)
         c.send(*chance.choice([
-            ("SET", name, "v", "PX", 20), ("SET", name, "x" * 3000), ("GET", name), ("RPUSH", name, 1), ("LPUSH", "list", 1),
-            ("ZADD", name, 1, "m"), ("XADD", name, "*", "f", "v"), ("DEL", name), ("PUBLISH", f"ch{chance.randrange(9)}", "m"),
-            ("SPUBLISH", "sh", "m"), ("MGET", *[key(chance) for _ in range(20)])]))
+            ("SET", name, "v", "PX", 20), ("SET", name, "x" * 3000), ("GET", name), ("RPUSH", name, 1),
+            ("LPUSH", "list", 1), ("ZADD", name, 1, "m"), ("XADD", name, "*", "f", "v"), ("DEL", name),
+            ("PUBLISH", f"ch{chance.randrange(9)}", "m"), ("SPUBLISH", "sh", "m"),
+            ("MGET", *[key(chance) for _ in range(20)])]))
 
 
 ACTIONS = [subscribe, block, watch, track, track, disturb, load, load, load]
