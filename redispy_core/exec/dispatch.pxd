@@ -4,6 +4,7 @@ from ..base.env cimport Env
 from ..base.mem cimport Mem
 from ..base.sds cimport Sds, Slice
 from ..keyspace.db cimport Keyspace
+from ..keyspace.evict cimport EvictState
 from ..keyspace.expire cimport ExpireState
 from ..proto.reply cimport BlockPool, OutMark
 from .client cimport CL_PUBSUB, CL_REPLICA, Client, Clients, Ctx, Gate
@@ -72,6 +73,7 @@ cdef struct Exec:
     BlockPool pool
     Stats stats
     ExpireState expire
+    EvictState evict
     void* registry                  # Registry (borrowed)
     void* engine                    # Engine (borrowed), for Python bodies
     int (*run_python)(Ctx* x, Command* cmd) noexcept nogil
@@ -82,6 +84,7 @@ cdef struct Exec:
     Sds* password                   # of the default user; NULL: none
     OutputLimit limits[3]
     Ahead* ahead                    # AHEAD of them
+    uint64_t tick                   # rp_ticks at the end of the pipeline's last command; 0: outside a pipeline
     uint64_t turn_began             # rp_ticks when this turn's work began; 0: not yet
     char* io_buffer                 # shared by all reads
     bint paused_reads
@@ -107,9 +110,12 @@ cdef struct Exec:
     void* monitors                  # clients that monitor (exec/monitor)
     void* slowlog                   # exec/slowlog
     void* latency                   # exec/latency; NULL before the first event
+    void (*all_flushed)(Exec* x) noexcept nogil     # FLUSHALL has run
+    Sds* misconf                    # why writes are refused, when not for the usual reason (exec/states)
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
     void* tracking                  # client-side caching (exec/tracking)
     void (*remember_reads)(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil    # a command that reads was run for a caller with CL_TRACKING
+    void* flushes                   # clients whose FLUSHALL waits for the freeing thread (exec/memory_limit), oldest first
 
 cdef inline LimitClass limit_class(const Client* c) noexcept nogil:
     if c.flags & CL_REPLICA:

@@ -233,6 +233,16 @@ cdef enum Err:
     E_FILTER_NOT_FLAGS
     E_FILTER_CAPA
     E_FILTER_NOT_CAPA
+    E_BGSAVE_IN_PROGRESS
+    E_BGSAVE_OTHER_CHILD
+    E_AOF_REWRITE_IN_PROGRESS
+    E_MISCONF_AOF
+    E_DUMP_WRONG
+    E_DUMP_BAD
+    E_BUSYKEY
+    E_RESTORE_TTL
+    E_RESTORE_IDLETIME
+    E_RESTORE_FREQ
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s

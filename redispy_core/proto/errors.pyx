@@ -287,6 +287,17 @@ TEXTS = {
     "FILTER_NOT_FLAGS": "ERR Unknown flags found in the NOT-FLAGS filter: %s",
     "FILTER_CAPA": "ERR Unknown capa found in the provided filter: %s",
     "FILTER_NOT_CAPA": "ERR Unknown capa found in the NOT-CAPA filter: %s",
+    "BGSAVE_IN_PROGRESS": "ERR Background save already in progress",
+    "BGSAVE_OTHER_CHILD": "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order "
+                          "to schedule a BGSAVE whenever possible.",
+    "AOF_REWRITE_IN_PROGRESS": "ERR Background append only file rewriting already in progress",
+    "MISCONF_AOF": "MISCONF Errors writing to the AOF file: %s",
+    "DUMP_WRONG": "ERR DUMP payload version or checksum are wrong",
+    "DUMP_BAD": "ERR Bad data format",
+    "BUSYKEY": "BUSYKEY Target key name already exists.",
+    "RESTORE_TTL": "ERR Invalid TTL value, must be >= 0",
+    "RESTORE_IDLETIME": "ERR Invalid IDLETIME value, must be >= 0",
+    "RESTORE_FREQ": "ERR Invalid FREQ value, must be >= 0 and <= 255",
 }
 
 
