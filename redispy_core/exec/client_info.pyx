@@ -88,7 +88,7 @@ cdef Sds* number(Exec* x, Sds* s, const char* name, int64_t v) noexcept nogil:
 
 cdef Sds* sds_field(Exec* x, Sds* s, const char* name, const Sds* v) noexcept nogil:
     if v == NULL:
-        return text(x, s, name, NULL, 0)
+        return text(x, s, name, b"", 0)
     return text(x, s, name, v.data, v.len)
 
 
