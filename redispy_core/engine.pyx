@@ -28,6 +28,7 @@ from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CL
                            client_memory, client_pending)
 from .exec.dispatch cimport (Exec, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
                              run_command)
+from .exec.client_evict cimport evict_clients, limit_clients
 from .exec.clients_cron cimport clients_cron
 from .exec.crash_report cimport crash_report_free, crash_report_init
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
@@ -43,6 +44,8 @@ from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
 from .exec.states cimport state_set, states_free, states_init
 from .exec.stats cimport stats_reset, stats_turn
 from .exec.tls_link cimport tls_attach, tls_init
+from .exec.tracking cimport (TrackingFigures, tracking_broadcast, tracking_cron, tracking_fault, tracking_figures,
+                             tracking_free, tracking_init, tracking_limit)
 from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, dbs_free, dbs_new, dbs_swap, ks_begin_command, ks_free,
                             ks_init)
 from .keyspace.evict cimport evict_not_counted, evict_over_us
@@ -106,7 +109,9 @@ STATES = {"loading": G_LOADING, "misconf": G_MISCONF, "readonly": G_READONLY, "n
 NO_REPLY = object()             # a Python body returns it when it answers later, or not at all
 
 EPOLLIN, EPOLLOUT = 1, 4
+TRACKING_KEYS = 1000            # forgotten at once when tracking-table-max-keys is lowered; cron does the rest
 REHASH_US = 1000                # spent on idle rehashing a cron call, as activerehashing allows
+TRACKING_US = 2000              # spent on the table of tracked keys a cron call
 READ_BACK = 4096                # spans that reading the figures takes back from the freeing thread
 
 
@@ -194,6 +199,7 @@ cdef class Engine:
         tls_init(&self.x)
         self.ks.latency = keyspace_latency
         self.ks.latency_ctx = &self.x
+        tracking_init(&self.x)
         memory_limit_init(&self.x)
         states_init(&self.x)
         aof_out_init(&self.aof)
@@ -216,6 +222,7 @@ cdef class Engine:
         pubsub_free(&self.x)
         monitor_free(&self.x)
         slowlog_free(&self.x)
+        tracking_free(&self.x)
         states_free(&self.x)
         latency_free(&self.x)
         ks_free(&self.ks)
@@ -289,9 +296,11 @@ cdef class Engine:
         more = memory_step(&self.x)
         pause_step(&self.x)
         after_turn(&self.x)
+        tracking_broadcast(&self.x)
         if self.ks.journal.aof != NULL and self.ks.journal.aof.len and self.aof.fd >= 0:
             self.append_aof()                       # before the replies
         io_flush(&self.x)
+        self.x.stats.evicted_clients += evict_clients(&self.x.clients)
         if self.x.turn_began:
             stats_turn(&self.x.stats, env_ticks_ns(&self.env, rp_ticks() - self.x.turn_began))
             self.x.turn_began = 0
@@ -540,6 +549,7 @@ cdef class Engine:
         memory_step(&self.x)
         expire_waits(&self.x)
         clients_cron(&self.x)
+        tracking_cron(&self.x, TRACKING_US)
         self.x.stats.cron_ns += env_ticks_ns(&self.env, rp_ticks() - began)
 
     def next_deadline(self):
@@ -662,6 +672,11 @@ cdef class Engine:
             slow_thresholds(&self.x)
         elif name in ("maxmemory", "maxmemory-policy"):
             memory_limit_set(&self.x)
+            limit_clients(&self.x.clients, self.env.knobs.maxmemory_clients, self.env.knobs.maxmemory)
+        elif name == "maxmemory-clients":
+            limit_clients(&self.x.clients, self.env.knobs.maxmemory_clients, self.env.knobs.maxmemory)
+        elif name == "tracking-table-max-keys":
+            tracking_limit(&self.x, TRACKING_KEYS)
         return True
 
     def knob(self, str name):
@@ -715,6 +730,7 @@ cdef class Engine:
             "total_reads_processed": x.stats.reads, "total_writes_processed": x.stats.writes,
             "client_query_buffer_limit_disconnections": x.stats.query_limit_closed,
             "client_output_buffer_limit_disconnections": x.stats.output_limit_closed,
+            "evicted_clients": x.stats.evicted_clients,
             "eventloop_duration_cron_sum": x.stats.cron_ns // 1000,
             "eventloop_duration_max": x.stats.cycle_max_ns // 1000,
             "eventloop_cmd_per_cycle_max": x.stats.cycle_max_commands,
@@ -758,6 +774,17 @@ cdef class Engine:
         cdef int64_t clients, keys
         watching_figures(&self.x, &clients, &keys)
         return clients, keys
+
+    def tracking_counts(self):
+        """(clients that track, keys remembered, readers of all of them, prefixes of BCAST)."""
+        cdef TrackingFigures f = tracking_figures(&self.x)
+        return f.clients, f.keys, f.items, f.prefixes
+
+    def check_tracking(self):
+        """Tests: raises AssertionError if an invariant of client-side caching is broken. O(all that is tracked)."""
+        cdef const char* fault = tracking_fault(&self.x)
+        if fault != NULL:
+            raise AssertionError((<bytes>fault).decode())
 
     def error_counts(self):
         """({code: replies}, True if there were too many distinct codes to count them apart)."""
@@ -855,9 +882,9 @@ cdef class Engine:
     # ------------------------------------------------------------ memory by parts
 
     def memory_by_database(self):
-        """[(id, keys, bytes of the table of keys, of that of expiries)] of the databases that hold keys."""
+        """[(id, keys, bytes of the table of keys, of that of expiries)] of databases with keys, or with a table still."""
         return [(i, self.ks.dbs[i].keys.used, dict_bytes(&self.ks.dbs[i].keys), dict_bytes(&self.ks.dbs[i].expires))
-                for i in range(self.ks.ndbs) if self.ks.dbs[i].keys.used]
+                for i in range(self.ks.ndbs) if dict_slots(&self.ks.dbs[i].keys)]
 
     def allocator_counters(self):
         """What the allocator counts: bytes in use, their peak, blocks."""

@@ -7,7 +7,7 @@ from ..keyspace.db cimport Keyspace
 from ..keyspace.evict cimport EvictState
 from ..keyspace.expire cimport ExpireState
 from ..proto.reply cimport BlockPool, OutMark
-from .client cimport Client, Clients, Ctx, Gate
+from .client cimport CL_PUBSUB, CL_REPLICA, Client, Clients, Ctx, Gate
 from .registry cimport Command, Registry, command_fn
 from .stats cimport Stats
 
@@ -124,7 +124,14 @@ cdef struct Exec:
     void (*all_flushed)(Exec* x) noexcept nogil     # FLUSHALL has run
     Sds* misconf                    # why writes are refused, when not for the usual reason (exec/states)
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
+    void* tracking                  # client-side caching (exec/tracking)
+    void (*remember_reads)(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil    # a command that reads was run for a caller with CL_TRACKING
     void* flushes                   # clients whose FLUSHALL waits for the freeing thread (exec/memory_limit), oldest first
+
+cdef inline LimitClass limit_class(const Client* c) noexcept nogil:
+    if c.flags & CL_REPLICA:
+        return LIMIT_REPLICA
+    return LIMIT_PUBSUB if c.flags & CL_PUBSUB else LIMIT_NORMAL
 
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept
 cdef void exec_free(Exec* x) noexcept nogil

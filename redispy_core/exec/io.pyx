@@ -16,9 +16,10 @@ from ..proto.parser cimport parser_rebase
 from ..proto.reply cimport BLOCK_SIZE, Block, out_bytes, out_empty, out_memory, out_sent
 from ..base.sds cimport Slice
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
-from .client cimport (CL_PEER_CLOSED, CL_READ_AGAIN, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY, CL_PUBSUB,
-                      CL_REPLICA, CL_TLS, CL_WANT_WRITE, CL_WRITE_WATCHED, Client, client_attention, client_close)
-from .dispatch cimport LIMIT_NORMAL, LIMIT_PUBSUB, LIMIT_REPLICA, Exec, OutputLimit, feed_input
+from .client cimport (CL_PEER_CLOSED, CL_READ_AGAIN, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY,
+                      CL_TLS, CL_WANT_WRITE, CL_WRITE_WATCHED, Client, client_attention, client_close)
+from .client_evict cimport count_client
+from .dispatch cimport Exec, OutputLimit, feed_input, limit_class
 
 cdef extern from "<sys/types.h>" nogil:
     ctypedef Py_ssize_t ssize_t
@@ -62,8 +63,8 @@ cdef enum:
 cdef void make_room(Exec* x, Client* c) noexcept nogil:
     """Room in the client's own buffer: what the open argument lacks, or a fair read."""
     cdef size_t want = c.parser.missing if c.parser.missing > OWN_READ else OWN_READ
-    if c.q.cap - c.q.len >= want:
-        return
+    if c.q.cap - c.q.len >= want or (c.q.len > OWN_READ and c.parser.missing and c.q.cap - c.q.len >= c.parser.missing):
+        return                      # a long argument gets no more room than it needs
     if want < c.q.len and c.parser.missing <= OWN_READ:
         want = c.q.len              # many small arguments: double
     grow_query(x, c, want)
@@ -246,14 +247,8 @@ cdef void io_read_many(Exec* x, Client** ready, int n) noexcept nogil:
 
 # ---------------------------------------------------------------- writing
 
-cdef inline OutputLimit* limit_of(Exec* x, Client* c) noexcept nogil:
-    if c.flags & CL_REPLICA:
-        return &x.limits[<int>LIMIT_REPLICA]
-    return &x.limits[<int>LIMIT_PUBSUB] if c.flags & CL_PUBSUB else &x.limits[<int>LIMIT_NORMAL]
-
-
 cdef bint over_output_limit(Exec* x, Client* c) noexcept nogil:
-    cdef OutputLimit* limit = limit_of(x, c)
+    cdef OutputLimit* limit = &x.limits[<int>limit_class(c)]
     cdef size_t used
     if likely(limit.hard == 0 and limit.soft == 0) or c.flags & CL_FAKE or c.out.first == NULL:
         return False
@@ -348,3 +343,5 @@ cdef void io_flush(Exec* x) noexcept nogil:
             client_close(&x.clients, c)
         elif not c.flags & CL_WANT_WRITE:
             io_write(x, c)
+        if unlikely(x.clients.limit != 0):
+            count_client(&x.clients, c)

@@ -261,6 +261,32 @@ TEXTS = {
     "XAUTOCLAIM_COUNT": "ERR COUNT must be > 0",
     "NUMIDS_POSITIVE": "ERR Number of IDs must be a positive integer",
     "NUMIDS_MATCH": "ERR The `numids` parameter must match the number of arguments",
+    "CACHING_MODE": "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or"
+                    " OPTOUT mode enabled",
+    "CACHING_YES": "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.",
+    "CACHING_NO": "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.",
+    "REDIRECT_ONE": "ERR A client can only redirect to a single other client",
+    "REDIRECT_UNKNOWN": "ERR The client ID you want redirect to does not exist",
+    "TRACKING_BCAST_OPT": "ERR OPTIN and OPTOUT are not compatible with BCAST",
+    "TRACKING_OPT_BOTH": "ERR You can't specify both OPTIN mode and OPTOUT mode",
+    "TRACKING_PREFIX": "ERR PREFIX option requires BCAST mode to be enabled",
+    "TRACKING_PREFIX_EXISTING": "ERR Prefix '%s' overlaps with an existing prefix '%s'. Prefixes for a single"
+                                " client must not overlap.",
+    "TRACKING_PREFIX_GIVEN": "ERR Prefix '%s' overlaps with another provided prefix '%s'. Prefixes for a single"
+                             " client must not overlap.",
+    "TRACKING_SWITCH_BCAST": "ERR You can't switch BCAST mode on/off before disabling tracking for this client,"
+                             " and then re-enabling it with a different mode.",
+    "TRACKING_SWITCH_OPT": "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and"
+                           " then re-enabling it with a different mode.",
+    "IDLE_INT": "ERR idle is not an integer or out of range",
+    "IDLE_POSITIVE": "ERR idle should be greater than 0",
+    "FILTER_DB_INT": "ERR DB is not an integer or out of range",
+    "FILTER_DB_RANGE": "ERR DB number should be between 0 and %s",
+    "FILTER_NOT_DB_RANGE": "ERR NOT-DB number should be between 0 and %s",
+    "FILTER_FLAGS": "ERR Unknown flags found in the provided filter: %s",
+    "FILTER_NOT_FLAGS": "ERR Unknown flags found in the NOT-FLAGS filter: %s",
+    "FILTER_CAPA": "ERR Unknown capa found in the provided filter: %s",
+    "FILTER_NOT_CAPA": "ERR Unknown capa found in the NOT-CAPA filter: %s",
     "BGSAVE_IN_PROGRESS": "ERR Background save already in progress",
     "BGSAVE_OTHER_CHILD": "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order "
                           "to schedule a BGSAVE whenever possible.",
