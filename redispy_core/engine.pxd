@@ -17,7 +17,9 @@ cdef class Engine:
     cdef readonly object hooks      # what the server hangs in: name -> callable
     cdef unsigned long thread       # owner thread
     cdef readonly size_t startup_memory
+    cdef list kept                  # input of a client whose script is busy
     cdef object __weakref__
     cdef int check_thread(self) except -1
     cdef forget(self, Client* c)
+    cdef feed_kept(self)
     cdef rehash_idle(self)

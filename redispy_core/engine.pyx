@@ -24,8 +24,9 @@ from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CL
                            CL_MULTI, CL_PAUSED, CL_PEER_CLOSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
                            CL_WRITE_WATCHED, Client, Ctx, G_NOAUTH, client_by_fd, client_by_id, client_close,
                            client_memory, client_pending)
-from .exec.dispatch cimport (Exec, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
+from .exec.dispatch cimport (ROOMS, Exec, ScriptFigures, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
                              run_command)
+from .exec.busy cimport busy_init
 from .exec.clients_cron cimport clients_cron
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
 from .exec.latency cimport latency_add, latency_events, latency_free
@@ -94,6 +95,21 @@ cdef int run_python(Ctx* x, Command* cmd) noexcept nogil:
     return 0
 
 
+cdef bint turn(Exec* x) noexcept nogil:
+    with gil:
+        return python_turn(<Engine>x.engine)
+
+
+cdef bint python_turn(Engine engine) noexcept:
+    """Lets the server's loop turn while a script is busy (hook "busy_turn"); True: the script is to be ended."""
+    hook = engine.hooks.get("busy_turn")
+    try:
+        return hook is not None and bool(hook())
+    except Exception:
+        engine.report(f"Exception while a script was busy: {traceback.format_exc()}")
+        return False
+
+
 cdef run_python_body(Ctx* x, Command* cmd):
     """Runs a Python body; whatever it raises becomes an error reply, never more."""
     cdef Engine engine = <Engine>(<Exec*>x.exec).engine
@@ -154,6 +170,8 @@ cdef class Engine:
         exec_init(&self.x, &self.mem, &self.env, &self.ks, self.registry)
         self.x.engine = <void*>self
         self.x.run_python = run_python
+        self.x.turn = turn
+        busy_init(&self.x)
         multi_init(&self.x)
         pubsub_init(&self.x)
         monitor_init(&self.x)
@@ -161,10 +179,12 @@ cdef class Engine:
         bind_python_bodies(self.registry)
         self.own = exec_client(&self.x, -1, CL_FAKE, 0)
         self.hooks = {}
+        self.kept = []
         self.thread = threading.get_ident()
         self.startup_memory = self.mem.used
 
     def __dealloc__(self):
+        rooms_free(&self.x)
         waiting_free(&self.x)
         exec_free(&self.x)
         multi_free(&self.x)
@@ -231,6 +251,11 @@ cdef class Engine:
     def before_sleep(self):
         """Fast expiry, clients that waited, all pending replies. Bits: 1: attend() has something to do, 2: serve() has,
         do not wait, 4: next_deadline() bounds the wait."""
+        if unlikely(self.x.depth):              # inside a busy script: its unit has not ended
+            io_flush(&self.x)
+            return 0
+        if unlikely(self.kept):
+            self.feed_kept()
         timed_expiry(&self.x, CYCLE_FAST)
         pause_step(&self.x)
         after_turn(&self.x)
@@ -275,6 +300,9 @@ cdef class Engine:
         self.check_thread()
         if c == NULL:
             raise KeyError(client_id)
+        if unlikely(self.x.depth) and c == self.x.caller:
+            self.kept.append((client_id, data))         # its request is being run: before_sleep() feeds it
+            return
         env_freeze_now(&self.env)
         self.x.stats.net_in += len(data)
         c.net_in += len(data)
@@ -286,6 +314,12 @@ cdef class Engine:
             return
         append_input(&self.mem, c, data, len(data))
         feed_input(&self.x, c, c.q.data, c.q.len)
+
+    cdef feed_kept(self):
+        kept, self.kept = self.kept, []
+        for client_id, data in kept:
+            if client_by_id(&self.x.clients, client_id) != NULL:
+                self.feed(client_id, data)
 
     def take_output(self, uint64_t client_id):
         """The client's pending replies as bytes; they are gone from the engine then."""
@@ -472,7 +506,7 @@ cdef class Engine:
             "expired_time_cap_reached_count": self.ks.stats.expired_time_cap,
             "expire_cycle_cpu_milliseconds": self.ks.stats.expire_cycle_us // 1000,
             "lazyfree_pending_objects": self.ks.corpse_keys, "lazyfreed_objects": self.ks.stats.lazyfreed,
-            "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
+            **script_counters(x), "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
         }
 
     def waiting_counts(self):
@@ -552,6 +586,7 @@ cdef class Engine:
         """CONFIG RESETSTAT."""
         stats_reset(&self.x.stats)
         self.registry.reset_stats()
+        self.x.scripts.evicted = 0
         self.ks.stats.hits = self.ks.stats.misses = self.ks.stats.expired = self.ks.stats.evicted = 0
         self.ks.stats.expired_stale_perc_x100 = self.ks.stats.expired_time_cap = 0
         self.ks.stats.expire_cycle_us = self.ks.stats.lazyfreed = self.ks.stats.expired_fields = 0
@@ -638,6 +673,25 @@ cdef class Engine:
 
 
 # ---------------------------------------------------------------- helpers without self
+
+cdef dict script_counters(const Exec* x):
+    cdef const ScriptFigures* s = &x.scripts
+    return {
+        "used_memory_vm_eval": s.vm_used[0][0] if s.vm_used[0] != NULL else 0,
+        "used_memory_vm_functions": s.vm_used[1][0] if s.vm_used[1] != NULL else 0,
+        "used_memory_scripts_eval": s.cache_bytes[0], "used_memory_functions": s.cache_bytes[1],
+        "number_of_cached_scripts": s.scripts, "number_of_functions": s.functions,
+        "number_of_libraries": s.libraries, "evicted_scripts": s.evicted,
+    }
+
+
+cdef void rooms_free(Exec* x) noexcept nogil:
+    cdef int i
+    for i in range(ROOMS):
+        if x.rooms[i].state != NULL:
+            x.rooms[i].free_state(x, x.rooms[i].state)
+            x.rooms[i].state = NULL
+
 
 cdef void timed_expiry(Exec* x, CycleKind kind) noexcept nogil:
     """An active expiry cycle; a long one is a latency event."""

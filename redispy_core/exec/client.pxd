@@ -37,6 +37,7 @@ cdef enum ClientFlag:
     CL_PEER_CLOSED = 1 << 28       # the peer sends no more: read until its end is reached
     CL_RERUN = 1 << 25             # a command that waited runs again
     CL_RESUME = 1 << 26            # stands in the list of clients whose kept input is to be run
+    CL_SCRIPT = 1 << 29            # runs the commands of scripts (with CL_FAKE)
 
 cdef enum Gate:                    # states that may refuse a command; checked in this order
     G_NOAUTH = 1 << 0

@@ -15,6 +15,7 @@ cdef enum:
     RESET_FNS = 8
     PAUSE_PURPOSES = 3
     LISTENERS = 4
+    ROOMS = 8
 
 cdef struct PauseState:             # what exec/pause holds back, by purpose
     int64_t until_ms[PAUSE_PURPOSES]
@@ -64,6 +65,26 @@ cdef struct Listening:              # by Listener (exec/listening)
     flushed_fn flushed[LISTENERS]
     uint32_t active                 # bits
 
+cdef struct RunningScript:          # the script or function that runs (room script fills it, through ext)
+    bint running
+    bint busy                       # over its time: the loop is served, others hear BUSY
+    bint killed                     # to be ended as soon as it can be
+    bint wrote                      # has run a write command: no longer killable
+    bint function                   # FCALL's, not EVAL's
+    uint32_t repl                   # where its effects go: 1 AOF, 2 replicas
+
+cdef struct ScriptFigures:          # for INFO
+    const size_t* vm_used[2]        # memory of the Lua states: EVAL's, functions'; NULL: there is none
+    size_t cache_bytes[2]           # of cached scripts, of functions
+    int64_t scripts                 # cached
+    int64_t functions
+    int64_t libraries
+    int64_t evicted
+
+cdef struct Room:                   # what an upper room keeps for this engine
+    void* state
+    void (*free_state)(Exec* x, void* state) noexcept nogil
+
 cdef struct Exec:
     Mem* mem
     Env* env
@@ -108,6 +129,13 @@ cdef struct Exec:
     void* slowlog                   # exec/slowlog
     void* latency                   # exec/latency; NULL before the first event
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
+    RunningScript script
+    ScriptFigures scripts
+    uint32_t (*script_gates)(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil   # Gate bits that the script of an EVAL asks for
+    bint (*turn)(Exec* x) noexcept nogil             # serves the loop once while a script is busy; True: end the script; NULL: no loop
+    Client** reading                # clients whose input has been taken and waits to be run: not to be read meanwhile
+    int reading_count
+    Room rooms[ROOMS]
 
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept
 cdef void exec_free(Exec* x) noexcept nogil
@@ -115,6 +143,7 @@ cdef void exec_on_reset(Exec* x, client_fn fn) noexcept nogil                   
 cdef Client* exec_client(Exec* x, int fd, uint64_t flags, int db) noexcept nogil                 # a new client, its errors counted, authenticated if no password is set
 cdef void run_command(Exec* x, Client* c, Slice* argv, int argc) noexcept nogil                  # lookup, gates, call
 cdef void run_known(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil      # gates, call; for a command that was looked up before
+cdef uint32_t gates_of(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil        # the gates that can refuse it: for EVAL its script decides
 cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil           # the body, with statistics
 cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil                 # parses and runs all complete requests; bytes consumed
 cdef void feed_input(Exec* x, Client* c, char* buf, size_t len) noexcept nogil                   # bytes from outside, rest kept

@@ -15,7 +15,8 @@ from ..proto.reply cimport BLOCK_SIZE, Block, out_bytes, out_empty, out_memory, 
 from ..base.sds cimport Slice
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_PEER_CLOSED, CL_READ_AGAIN, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY, CL_PUBSUB,
-                      CL_REPLICA, CL_TLS, CL_WANT_WRITE, CL_WRITE_WATCHED, Client, client_attention, client_close)
+                      CL_REPLICA, CL_TLS, CL_WANT_WRITE, CL_WRITE_WATCHED, Client, client_attention, client_close,
+                      client_pending)
 from .dispatch cimport LIMIT_NORMAL, LIMIT_PUBSUB, LIMIT_REPLICA, Exec, OutputLimit, feed_input
 
 cdef extern from "<sys/types.h>" nogil:
@@ -122,9 +123,23 @@ cdef inline void check_query(Exec* x, Client* c) noexcept nogil:
         client_close(&x.clients, c)
 
 
+cdef bint in_use(Exec* x, Client* c) noexcept nogil:
+    """While a busy script lets the loop turn: a client whose bytes are being run, or wait for that on the stack."""
+    cdef int i
+    if c == x.caller:
+        return True
+    for i in range(x.reading_count):
+        if x.reading[i] == c:
+            return True
+    return False
+
+
 cdef void io_read(Exec* x, Client* c) noexcept nogil:
     cdef ssize_t n
     if not readable(c):
+        return
+    if unlikely(x.depth) and in_use(x, c):
+        io_read_later(x, c)
         return
     if c.q.len == 0:
         n = receive(x, c, shared_buffer(x), READ_SIZE)
@@ -196,10 +211,16 @@ cdef void io_read_many(Exec* x, Client** ready, int n) noexcept nogil:
     cdef size_t used = 0
     cdef int i
     cdef Client* c
+    if likely(x.depth == 0):
+        x.reading = ready
+        x.reading_count = n
     for i in range(n):
         c = ready[i]
         got[i] = 0
         hash[i] = 0
+        if unlikely(x.depth) and in_use(x, c):
+            io_read_later(x, c)
+            continue
         if c.q.len or not readable(c) or BUFFER_SIZE - used < READ_LEAST:
             got[i] = -1                     # by itself, when the shared buffer is free again
             continue
@@ -218,6 +239,8 @@ cdef void io_read_many(Exec* x, Client** ready, int n) noexcept nogil:
     for i in range(n):
         if got[i] < 0:
             io_read(x, ready[i])
+    if likely(x.depth == 0):
+        x.reading_count = 0
 
 
 # ---------------------------------------------------------------- writing
@@ -283,6 +306,10 @@ cdef void io_write(Exec* x, Client* c) noexcept nogil:
     cdef size_t total = 0
     if c.fd < 0 or c.flags & (CL_CLOSE_ASAP | CL_TLS):
         return
+    if unlikely(x.depth) and c == x.caller:
+        c.flags &= ~<uint64_t>CL_WANT_WRITE     # its reply is being written: when it is done
+        client_pending(&x.clients, c)
+        return
     while not out_empty(&c.out):
         n = send_some(c)
         x.stats.writes += 1
@@ -306,12 +333,18 @@ cdef void io_write(Exec* x, Client* c) noexcept nogil:
 
 cdef void io_flush(Exec* x) noexcept nogil:
     cdef Client* c
+    cdef bint caller = False
     while x.clients.pending != NULL:
         c = x.clients.pending
         x.clients.pending = c.next_pending
         c.flags &= ~<uint64_t>CL_PENDING_WRITE
+        if unlikely(x.depth) and c == x.caller:
+            caller = True
+            continue
         if unlikely(c.out.blocks > 1 or (c.out.blocks and c.out.first.cap > BLOCK_SIZE)) and over_output_limit(x, c):
             x.stats.output_limit_closed += 1
             client_close(&x.clients, c)
         elif not c.flags & CL_WANT_WRITE:
             io_write(x, c)
+    if unlikely(caller):
+        client_pending(&x.clients, x.caller)
