@@ -47,6 +47,8 @@ cdef struct Ahead:                  # a request parsed ahead of its turn
 
 ctypedef bint (*gate_fn)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil   # True: refused (and answered) or queued
 
+ctypedef uint32_t (*script_gates_fn)(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil   # Gate bits that the script of an EVAL asks for
+
 ctypedef void (*client_fn)(Exec* x, Client* c) noexcept nogil
 
 cdef struct DebugState:             # what DEBUG switches
@@ -131,7 +133,6 @@ cdef struct Exec:
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
     RunningScript script
     ScriptFigures scripts
-    uint32_t (*script_gates)(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil   # Gate bits that the script of an EVAL asks for
     bint (*turn)(Exec* x) noexcept nogil             # serves the loop once while a script is busy; True: end the script; NULL: no loop
     Client** reading                # clients whose input has been taken and waits to be run: not to be read meanwhile
     int reading_count
@@ -144,6 +145,7 @@ cdef Client* exec_client(Exec* x, int fd, uint64_t flags, int db) noexcept nogil
 cdef void run_command(Exec* x, Client* c, Slice* argv, int argc) noexcept nogil                  # lookup, gates, call
 cdef void run_known(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil      # gates, call; for a command that was looked up before
 cdef uint32_t gates_of(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil        # the gates that can refuse it: for EVAL its script decides
+cdef void set_script_gates(script_gates_fn fn) noexcept                                            # at import, by room script
 cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil           # the body, with statistics
 cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil                 # parses and runs all complete requests; bytes consumed
 cdef void feed_input(Exec* x, Client* c, char* buf, size_t len) noexcept nogil                   # bytes from outside, rest kept

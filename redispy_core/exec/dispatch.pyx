@@ -120,10 +120,18 @@ cdef void refuse(Exec* x, Client* c, Command* cmd) noexcept nogil:
         c.flags |= CL_DIRTY_EXEC
 
 
+cdef script_gates_fn script_gates = NULL        # set at import, constant afterwards
+
+
+cdef void set_script_gates(script_gates_fn fn) noexcept:
+    global script_gates
+    script_gates = fn
+
+
 cdef uint32_t gates_of(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil:
-    if likely(not cmd.flags & CMD_RUNS_SCRIPT) or x.script_gates == NULL:
+    if likely(not cmd.flags & CMD_RUNS_SCRIPT) or script_gates == NULL:
         return cmd.gates
-    return (cmd.gates & ~<uint32_t>SCRIPTS_DECIDE) | (cmd.gates & x.script_gates(x, cmd, argv, argc))
+    return (cmd.gates & ~<uint32_t>SCRIPTS_DECIDE) | (cmd.gates & script_gates(x, cmd, argv, argc))
 
 
 cdef bint gates_refuse(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
