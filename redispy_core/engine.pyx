@@ -439,6 +439,11 @@ cdef class Engine:
         return self.ks.ev.dirty
 
     @property
+    def script_is_busy(self):
+        """True in a turn of the loop that a script lets happen because it overran its time."""
+        return bool(self.x.script.running and self.x.script.busy)
+
+    @property
     def now_ms(self):
         """The wall clock of this turn in milliseconds."""
         return self.env.now_ms

@@ -42,6 +42,8 @@ class Server:
         self.replid = secrets.token_hex(20)
         self.build_id = secrets.token_hex(8)
         self.executable = os.path.realpath(sys.argv[0])
+        self.abort_script = False               # SHUTDOWN NOSAVE came while a script was busy
+        self.engine.hooks["busy_turn"] = self._busy_turn
         self.facts = self.engine.facts()
         self.bucket_bounds = bucket_bounds
         self.rates = info.Rates(self.engine.counters)
@@ -198,6 +200,11 @@ class Server:
         self.rates = info.Rates(self.engine.counters)
         return OK
 
+    def _busy_turn(self) -> bool:
+        """A turn of the loop while a script is busy; True: the script is to be ended."""
+        self.loop.turn()
+        return self.abort_script
+
     def _shutdown(self, call: Any, *options: bytes) -> Any:
         words = {o.decode("utf-8", "replace").lower() for o in options}
         if words - {"nosave", "save", "now", "force", "abort"} or {"nosave", "save"} <= words \
@@ -205,6 +212,10 @@ class Server:
             raise Error(error_text("SYNTAX"))
         if "abort" in words:
             raise Error(error_text("NO_SHUTDOWN"))
+        if self.engine.script_is_busy:
+            if "nosave" not in words:
+                raise Error(error_text("BUSY_SCRIPT"))
+            self.abort_script = True
         self.log("notice", "User requested shutdown...")
         self.stop()
         return NO_REPLY

@@ -25,7 +25,7 @@ from ..ext cimport (E_GENERAL, E_SCRIPT_ACL_COMMAND, E_SCRIPT_ARG_TYPES, E_SCRIP
                     OutMark, err_text, ext_call, ext_caller, ext_caller_free, ext_log, ext_may_run, ext_script_begin,
                     ext_script_busy, ext_script_end, out_mark, out_rollback, reply_errorf)
 from .luaapi cimport (LUA_GCSTEP, LUA_GLOBALSINDEX, LUA_MASKCOUNT, LUA_MASKLINE, LUA_NOREF, LUA_OK, LUA_REGISTRYINDEX,
-                      LUA_TBOOLEAN, LUA_TFUNCTION, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, LuaApi, lua_Alloc, lua_CFunction,
+                      LUA_TBOOLEAN, LUA_TFUNCTION, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, LuaApi, lua_Alloc, lua_CFunction,
                       lua_Debug, lua_pop, lua_set_function, lua_State, lua_upvalue, luaapi)
 from .luaapi import LuaMissing, load
 from .sandbox cimport sandbox_bind, sandbox_close, sandbox_load, sandbox_open
@@ -217,6 +217,14 @@ cdef void stop_script(LuaRuntime* rt, lua_State* L) noexcept nogil:
     raise_error(L, text, strlen(text))
 
 
+cdef void log_slow(LuaRuntime* rt) noexcept nogil:
+    cdef char[NAME_MAX + 128] text
+    cdef int n = snprintf(text, sizeof(text), b"Slow script detected: it runs for %lld ms already, and SCRIPT KILL (or "
+                          b"FUNCTION KILL) can end it. Its name: %s",
+                          <long long>(env_ticks_ns(rt.caller.x.env, rp_ticks() - rt.began) // 1000000), rt.name)
+    ext_log(rt.caller.x, 3, text, n)
+
+
 cdef void hook(lua_State* L, lua_Debug* ar) noexcept nogil:
     cdef LuaRuntime* rt = lua_runtime_of(L)
     cdef int64_t limit_ms = rt.caller.x.env.knobs.busy_reply_threshold
@@ -225,6 +233,8 @@ cdef void hook(lua_State* L, lua_Debug* ar) noexcept nogil:
     if not rt.caller.script.killed:
         if limit_ms == 0 or env_ticks_ns(rt.caller.x.env, rp_ticks() - rt.began) < limit_ms * 1000000:
             return
+        if not rt.caller.script.busy:
+            log_slow(rt)
         if not ext_script_busy(rt.caller):
             return
     stop_script(rt, L)
@@ -251,6 +261,21 @@ cdef int raise_for(lua_State* L, Err e, const char* function) noexcept nogil:
     return raise_error(L, lua.tolstring(L, -1, NULL), lua.objlen(L, -1))
 
 
+cdef const char* plain_text(lua_State* L) noexcept nogil:
+    """What is at 1 as tostring() without metamethods shows it."""
+    cdef int type = lua.type(L, 1)
+    if lua.isstring(L, 1):
+        return lua.tolstring(L, 1, NULL)
+    if type == LUA_TBOOLEAN:
+        lua.pushstring(L, b"false")
+        if lua.toboolean(L, 1):
+            lua.pushstring(L, b"true")
+        return lua.tolstring(L, -1, NULL)
+    if type <= LUA_TNIL:
+        return b"nil"
+    return lua.pushfstring(L, b"%s: %p", lua.typename(L, type), lua.topointer(L, 1))
+
+
 cdef void error_text(lua_State* L) noexcept nogil:
     """What is at 1 becomes an error table there: its text with a code."""
     cdef const char* text
@@ -261,9 +286,7 @@ cdef void error_text(lua_State* L) noexcept nogil:
             return
         text = b"unknown error"
     else:
-        text = lua.tolstring(L, 1, NULL)
-        if text == NULL:
-            text = b"nil"
+        text = plain_text(L)
     lua.createtable(L, 0, 3)
     lua.pushfstring(L, err_text(E_GENERAL), text)
     lua.setfield(L, -2, b"err")
@@ -575,7 +598,7 @@ cdef int redis_log(lua_State* L) noexcept nogil:
     cdef const char* s
     if n < 2:
         return raise_for(L, E_SCRIPT_LOG_ARGS, b"redis.log")
-    if lua.type(L, 1) != LUA_TNUMBER:
+    if not lua.isnumber(L, 1):
         return raise_named(L, E_SCRIPT_LOG_LEVEL_TYPE)
     level = <int>lua.tointeger(L, 1)
     if level < 0 or level > 3:

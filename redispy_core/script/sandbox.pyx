@@ -195,7 +195,8 @@ cdef int missing_global(lua_State* L) noexcept nogil:
 cdef int our_pcall(lua_State* L) noexcept nogil:
     """pcall, but an error table of redis.call becomes its text. compat: Redis 7"""
     cdef int status
-    lua.L_checkany(L, 1)
+    if lua.gettop(L) == 0:
+        lua.pushnil(L)                          # to call nothing is an error that is caught, too
     status = lua.pcall(L, lua.gettop(L) - 1, LUA_MULTRET, 0)
     if box_of(L).killed:
         return raise_text(L, b"Script killed by user with SCRIPT KILL...")
