@@ -8,35 +8,32 @@ script is given a face: an empty table whose metatable reads from the real one a
 Nothing hands out the metatable or the real table: getmetatable, setmetatable, rawget, rawset, next, pairs and
 table.insert are ours and know faces by TAG, an address that no script can make.
 
-Holes of a stock Lua 5.1.5 that are closed here: unpack with a huge range writes behind the stack; load and loadstring
-take bytecode, which nothing verifies; the parser does not anchor a chunk's name, so a collection while it compiles
-frees it (CVE-2025-49844); a pattern with very many items overflows the C stack; string.rep and table.insert run for
-ages without a hook. What touches files, environments or the collector's settings is not there at all.
+Guards that stand before functions which could harm the process (bytecode, unpack ...) are lua_guard's. What touches
+files or environments is not there at all; the collector can be asked to work, but not to stop.
+
+Ours stand before Lua's own functions: they check, and call the original (upvalue 1) as a C function in their frame, so
+that its errors read as ever.
 """
 from libc.stdint cimport int64_t, intptr_t, uint64_t
-from libc.string cimport memcpy, strlen
 from ..base.rp cimport likely, unlikely
+from .lua_cjson cimport lua_open_cjson
+from .lua_guard cimport lua_guard, lua_load_text
 from .luaapi cimport (LUA_GCCOLLECT, LUA_GCCOUNT, LUA_GCCOUNTB, LUA_GCRESTART, LUA_GCSTEP, LUA_GCSTOP, LUA_GLOBALSINDEX,
                       LUA_MULTRET, LUA_OK, LUA_REGISTRYINDEX, LUA_TFUNCTION, LUA_TLIGHTUSERDATA, LUA_TNIL, LUA_TSTRING,
                       LUA_TTABLE, LuaApi, lua_CFunction, lua_pop, lua_set_function, lua_State, lua_upvalue)
 
 cdef enum:
-    ESCAPE = 27                 # the first byte of bytecode
-    UNPACK_MAX = 7990           # values; the C stack of Lua ends at 8000
-    PATTERN_MAX = 4000          # items of a pattern that may recurse
-    INSERT_FAR = -1000000       # table.insert before that is refused
-    REP_SMALL = 512
+    INSERT_FAR = -1000000       # table.insert before that is refused: it would move that many items
 
 cdef char TAG                   # its address marks a face
 
-cdef const LuaApi* lua = NULL   # set once, as the stock functions below
-cdef lua_CFunction stock_setmetatable, stock_rawset, stock_rawget, stock_next, stock_find, stock_match, stock_gmatch
-cdef lua_CFunction stock_gsub, stock_insert, stock_foreach
+cdef const LuaApi* lua = NULL   # set once
 
-# What scripts see of the base library, if Lua has it; ours replace some of them.
-BASE = (b"assert", b"error", b"gcinfo", b"ipairs", b"rawequal", b"select", b"tonumber", b"tostring", b"type", b"xpcall",
-        b"_VERSION", b"coroutine", b"string", b"table", b"math")
-cdef const char* base_names[16]
+# What scripts see of Lua's globals, if it is there.
+BASE = (b"assert", b"error", b"gcinfo", b"ipairs", b"load", b"loadstring", b"next", b"rawequal", b"rawget", b"rawset",
+        b"select", b"setmetatable", b"tonumber", b"tostring", b"type", b"unpack", b"xpcall", b"_VERSION", b"coroutine",
+        b"string", b"table", b"math", b"cjson", b"cmsgpack", b"struct", b"bit")
+cdef const char* base_names[32]
 cdef list kept = list(BASE)
 cdef int base_count = 0
 
@@ -59,6 +56,10 @@ cdef void sandbox_bind(const LuaApi* api) noexcept nogil:
 cdef inline Sandbox* box_of(lua_State* L) noexcept nogil:
     """Upvalue 1 of the functions that need it."""
     return <Sandbox*>lua.touserdata(L, lua_upvalue(1))
+
+
+cdef inline int original(lua_State* L) noexcept nogil:
+    return lua.tocfunction(L, lua_upvalue(1))(L)
 
 
 cdef int raise_text(lua_State* L, const char* text) noexcept nogil:
@@ -140,23 +141,23 @@ cdef int our_getmetatable(lua_State* L) noexcept nogil:
 
 
 cdef int our_setmetatable(lua_State* L) noexcept nogil:
-    return refuse(L) if is_face(L, 1) else stock_setmetatable(L)
+    return refuse(L) if is_face(L, 1) else original(L)
 
 
 cdef int our_rawset(lua_State* L) noexcept nogil:
-    return refuse(L) if is_face(L, 1) else stock_rawset(L)
+    return refuse(L) if is_face(L, 1) else original(L)
 
 
 cdef int our_rawget(lua_State* L) noexcept nogil:
     if push_real(L, 1):
         lua.replace(L, 1)
-    return stock_rawget(L)
+    return original(L)
 
 
 cdef int our_next(lua_State* L) noexcept nogil:
     if push_real(L, 1):
         lua.replace(L, 1)
-    return stock_next(L)
+    return original(L)
 
 
 cdef int our_pairs(lua_State* L) noexcept nogil:
@@ -173,13 +174,13 @@ cdef int our_insert(lua_State* L) noexcept nogil:
         return refuse(L)
     if lua.gettop(L) == 3 and lua.isnumber(L, 2) and lua.tonumber(L, 2) < INSERT_FAR:
         return lua.L_argerror(L, 2, b"position out of bounds")
-    return stock_insert(L)
+    return original(L)
 
 
 cdef int our_foreach(lua_State* L) noexcept nogil:
     if push_real(L, 1):
         lua.replace(L, 1)
-    return stock_foreach(L)
+    return original(L)
 
 
 cdef int missing_global(lua_State* L) noexcept nogil:
@@ -190,7 +191,7 @@ cdef int missing_global(lua_State* L) noexcept nogil:
     return lua.L_error(L, b"Script attempted to access nonexistent global variable '%s'", name)
 
 
-# ---------------------------------------------------------------- calls, chunks
+# ---------------------------------------------------------------- calls, chunks, the collector
 
 cdef int our_pcall(lua_State* L) noexcept nogil:
     """pcall, but an error table of redis.call becomes its text. compat: Redis 7"""
@@ -212,108 +213,13 @@ cdef int our_pcall(lua_State* L) noexcept nogil:
     return lua.gettop(L)
 
 
-cdef int our_unpack(lua_State* L) noexcept nogil:
-    cdef double first, last
-    cdef int i, n
-    lua.L_checktype(L, 1, LUA_TTABLE)
-    first = lua.L_optnumber(L, 2, 1.0)
-    last = lua.L_checknumber(L, 3) if lua.type(L, 3) > LUA_TNIL else <double>lua.objlen(L, 1)
-    if not first <= last:
-        return 0
-    if last - first >= UNPACK_MAX or first < -2147483648.0 or last > 2147483646.0:
-        return lua.L_error(L, b"too many results to unpack")
-    n = <int>(last - first) + 1
-    if not lua.checkstack(L, n):
-        return lua.L_error(L, b"too many results to unpack")
-    for i in range(n):
-        lua.rawgeti(L, 1, <int>first + i)
-    return n
-
-
-cdef struct Chunk:
-    const char* s
-    size_t n
-    bint begun
-
-cdef const char* read_chunk(lua_State* L, void* data, size_t* n) noexcept nogil:
-    """Text as it is. What looks like bytecode gets a space in front: then it is a syntax error."""
-    cdef Chunk* c = <Chunk*>data
-    cdef const char* s = c.s
-    if not c.begun:
-        c.begun = True
-        if c.n and s[0] == ESCAPE:
-            n[0] = 1
-            return b" "
-    n[0] = c.n
-    c.n = 0
-    return s if n[0] else NULL
-
-
 cdef int sandbox_load(lua_State* L, const char* s, size_t n, const char* name) noexcept nogil:
-    """Nothing is collected meanwhile, and the name stands on the stack: the parser keeps a bare pointer to it."""
-    cdef Chunk c
+    """Nothing is collected meanwhile: the parser is done with the text before anything else runs."""
     cdef int status
-    c.s = s
-    c.n = n
-    c.begun = False
-    lua.pushstring(L, name)
     lua.gc(L, LUA_GCSTOP, 0)
-    status = lua.load(L, read_chunk, &c, name)
+    status = lua_load_text(lua, L, s, n, name)
     lua.gc(L, LUA_GCRESTART, 0)
-    lua.remove(L, -2)
     return status
-
-
-cdef int load_result(lua_State* L, int status) noexcept nogil:
-    """The function; or nil and the error."""
-    if status == LUA_OK:
-        return 1
-    lua.pushnil(L)
-    lua.insert(L, -2)
-    return 2
-
-
-cdef int our_loadstring(lua_State* L) noexcept nogil:
-    cdef size_t n
-    cdef const char* s = lua.L_checklstring(L, 1, &n)
-    cdef const char* name = lua.L_optlstring(L, 2, s, NULL)
-    return load_result(L, sandbox_load(L, s, n, name))
-
-
-cdef const char* read_function(lua_State* L, void* data, size_t* n) noexcept nogil:
-    """The next piece from the function at 1; kept at 3 while the parser reads it."""
-    cdef bint* begun = <bint*>data
-    cdef const char* s
-    lua.L_checkstack(L, 2, b"too many nested functions")
-    lua.pushvalue(L, 1)
-    lua.call(L, 0, 1)
-    if lua.type(L, -1) == LUA_TNIL:
-        lua_pop(lua, L, 1)
-        n[0] = 0
-        return NULL
-    if not lua.isstring(L, -1):
-        lua.L_error(L, b"reader function must return a string")
-    lua.replace(L, 3)
-    s = lua.tolstring(L, 3, n)
-    if n[0] and not begun[0]:
-        begun[0] = True
-        if s[0] == ESCAPE:                      # as read_chunk: no bytecode
-            lua.pushstring(L, b" ")
-            lua.pushvalue(L, 3)
-            lua.concat(L, 2)
-            lua.replace(L, 3)
-            s = lua.tolstring(L, 3, n)
-    return s
-
-
-cdef int our_load(lua_State* L) noexcept nogil:
-    cdef const char* name
-    cdef bint begun = False
-    lua.L_checktype(L, 1, LUA_TFUNCTION)
-    name = lua.L_optlstring(L, 2, b"=(load)", NULL)
-    lua.settop(L, 3)
-    lua.pushstring(L, name)                     # anchors it, as sandbox_load
-    return load_result(L, lua.load(L, read_function, &begun, name))
 
 
 cdef int our_collectgarbage(lua_State* L) noexcept nogil:
@@ -335,66 +241,6 @@ cdef int our_collectgarbage(lua_State* L) noexcept nogil:
         lua.pushfstring(L, b"invalid option '%s'", what)
         return lua.L_argerror(L, 1, lua.tolstring(L, -1, NULL))
     return 1
-
-
-# ---------------------------------------------------------------- strings
-
-cdef int our_rep(lua_State* L) noexcept nogil:
-    cdef size_t n, i
-    cdef const char* s = lua.L_checklstring(L, 1, &n)
-    cdef double times = lua.L_checknumber(L, 2)
-    cdef char[REP_SMALL] small
-    cdef char* p = small
-    cdef size_t total
-    if not times >= 1 or n == 0:
-        lua.pushlstring(L, b"", 0)
-        return 1
-    if times * n > 4e15:
-        return lua.L_error(L, b"resulting string too large")
-    total = <size_t>times * n
-    if total > REP_SMALL:
-        p = <char*>lua.newuserdata(L, total)
-    memcpy(p, s, n)
-    i = n
-    while i < total:                            # what is there already is copied behind itself
-        n = i if i <= total - i else total - i
-        memcpy(p + i, p, n)
-        i += n
-    lua.pushlstring(L, p, total)
-    return 1
-
-
-cdef void check_pattern(lua_State* L) noexcept nogil:
-    """The matcher recurses at each of these; Lua's own check came with 5.2."""
-    cdef size_t n, i
-    cdef int found = 0
-    cdef const char* p = lua.tolstring(L, 2, &n) if lua.isstring(L, 2) else NULL
-    if p == NULL or n <= PATTERN_MAX:
-        return
-    for i in range(n):
-        found += p[i] == c'?' or p[i] == c'*' or p[i] == c'+' or p[i] == c'-' or p[i] == c'(' or p[i] == c')'
-    if found > PATTERN_MAX:
-        lua.L_error(L, b"pattern too complex")
-
-
-cdef int our_find(lua_State* L) noexcept nogil:
-    check_pattern(L)
-    return stock_find(L)
-
-
-cdef int our_match(lua_State* L) noexcept nogil:
-    check_pattern(L)
-    return stock_match(L)
-
-
-cdef int our_gmatch(lua_State* L) noexcept nogil:
-    check_pattern(L)
-    return stock_gmatch(L)
-
-
-cdef int our_gsub(lua_State* L) noexcept nogil:
-    check_pattern(L)
-    return stock_gsub(L)
 
 
 # ---------------------------------------------------------------- chance
@@ -438,13 +284,11 @@ cdef void open_library(lua_State* L, lua_CFunction open, const char* name) noexc
     lua.call(L, 1, 0)
 
 
-cdef lua_CFunction stock(lua_State* L, const char* name) noexcept nogil:
-    """The C function of a name in the table on top."""
-    cdef lua_CFunction f
+cdef void stand_before(lua_State* L, const char* name, lua_CFunction f) noexcept nogil:
+    """f, with the function of that name in the table on top as its upvalue, takes its place."""
     lua.getfield(L, -1, name)
-    f = lua.tocfunction(L, -1)
-    lua_pop(lua, L, 1)
-    return f
+    lua.pushcclosure(L, f, 1)
+    lua.setfield(L, -2, name)
 
 
 cdef void set_with_box(lua_State* L, const char* name, lua_CFunction f, Sandbox* box) noexcept nogil:
@@ -454,49 +298,23 @@ cdef void set_with_box(lua_State* L, const char* name, lua_CFunction f, Sandbox*
 
 
 cdef void replace_base(lua_State* L, Sandbox* box) noexcept nogil:
-    """On top: the real globals. Takes what ours call from Lua's globals."""
-    global stock_setmetatable, stock_rawset, stock_rawget, stock_next
-    lua.pushvalue(L, LUA_GLOBALSINDEX)
-    stock_setmetatable = stock(L, b"setmetatable")
-    stock_rawset = stock(L, b"rawset")
-    stock_rawget = stock(L, b"rawget")
-    stock_next = stock(L, b"next")
-    lua_pop(lua, L, 1)
+    """On top: the real globals, with what scripts see of Lua's."""
     lua_set_function(lua, L, b"getmetatable", our_getmetatable)
-    lua_set_function(lua, L, b"setmetatable", our_setmetatable)
-    lua_set_function(lua, L, b"rawset", our_rawset)
-    lua_set_function(lua, L, b"rawget", our_rawget)
-    lua_set_function(lua, L, b"next", our_next)
+    stand_before(L, b"setmetatable", our_setmetatable)
+    stand_before(L, b"rawset", our_rawset)
+    stand_before(L, b"rawget", our_rawget)
+    stand_before(L, b"next", our_next)
     lua.getfield(L, -1, b"next")
     lua.pushcclosure(L, our_pairs, 1)
     lua.setfield(L, -2, b"pairs")
-    lua_set_function(lua, L, b"unpack", our_unpack)
-    lua_set_function(lua, L, b"loadstring", our_loadstring)
-    lua_set_function(lua, L, b"load", our_load)
     lua_set_function(lua, L, b"collectgarbage", our_collectgarbage)
     set_with_box(L, b"pcall", our_pcall, box)
 
 
 cdef void replace_libraries(lua_State* L, Sandbox* box) noexcept nogil:
-    """On top: the real globals, with the libraries that scripts see."""
-    global stock_find, stock_match, stock_gmatch, stock_gsub, stock_insert, stock_foreach
-    lua.getfield(L, -1, b"string")
-    stock_find = stock(L, b"find")
-    stock_match = stock(L, b"match")
-    stock_gmatch = stock(L, b"gmatch")
-    stock_gsub = stock(L, b"gsub")
-    lua_set_function(lua, L, b"rep", our_rep)
-    lua_set_function(lua, L, b"find", our_find)
-    lua_set_function(lua, L, b"match", our_match)
-    lua_set_function(lua, L, b"gmatch", our_gmatch)
-    lua_set_function(lua, L, b"gfind", our_gmatch)
-    lua_set_function(lua, L, b"gsub", our_gsub)
-    lua_pop(lua, L, 1)
     lua.getfield(L, -1, b"table")
-    stock_insert = stock(L, b"insert")
-    stock_foreach = stock(L, b"foreach")
-    lua_set_function(lua, L, b"insert", our_insert)
-    lua_set_function(lua, L, b"foreach", our_foreach)
+    stand_before(L, b"insert", our_insert)
+    stand_before(L, b"foreach", our_foreach)
     lua_pop(lua, L, 1)
     lua.getfield(L, -1, b"math")
     set_with_box(L, b"random", our_random, box)
@@ -521,6 +339,8 @@ cdef void sandbox_open(lua_State* L, Sandbox* box) noexcept nogil:
     open_library(L, lua.open_table, b"table")
     open_library(L, lua.open_string, b"string")
     open_library(L, lua.open_math, b"math")
+    lua_guard(lua, L)
+    lua_open_cjson(lua, L)
     lua.createtable(L, 0, 40)
     for i in range(base_count):
         lua.getfield(L, LUA_GLOBALSINDEX, base_names[i])
