@@ -17,6 +17,7 @@ cdef class Engine:
     cdef readonly object hooks      # what the server hangs in: name -> callable
     cdef unsigned long thread       # owner thread
     cdef readonly size_t startup_memory
+    cdef object unserved            # iterator over the events of the turn that is under way, or None
     cdef list kept                  # input of a client whose script is busy
     cdef object __weakref__
     cdef int check_thread(self) except -1

@@ -5,6 +5,7 @@ server's loop calls serve() with what the selector reports, before_sleep() and a
 times a second; tests and embedders use call() and feed(). One thread owns an engine.
 """
 import ipaddress
+import itertools
 import os
 import socket
 import sys
@@ -225,11 +226,14 @@ cdef class Engine:
         cdef int n = 0
         self.check_thread()
         others = []
+        # A busy script inside serves what the turn around it has not come to: the iterator is shared.
+        left = iter(events) if self.unserved is None else itertools.chain(self.unserved, events)
+        self.unserved = left
         self.x.turn_began = rp_ticks()
         env_freeze_now(&self.env)
         if unlikely(self.x.clients.again != NULL):
             io_read_again(&self.x)
-        for fd, mask in events:
+        for fd, mask in left:
             c = client_by_fd(&self.x.clients, fd)
             if c == NULL or c.flags & CL_TLS:
                 others.append((fd, mask))
@@ -246,6 +250,8 @@ cdef class Engine:
                     n = 0
         if n:
             io_read_many(&self.x, ready, n)
+        if likely(self.x.depth == 0):
+            self.unserved = None
         return others
 
     def before_sleep(self):

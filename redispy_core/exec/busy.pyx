@@ -1,8 +1,8 @@
 """Busy scripts (contract: busy.pxd). Room exec; the script room calls busy_turn from its hook, through ext.
 
-A turn of the loop inside a running command: what the outer turn has on its stack stays as it is. So the inner one gets
-a buffer and a read-ahead of its own, reads no client whose input the outer one has taken (io.in_use), sends nothing to
-the script's caller, frees no client, expires nothing and wakes nobody; the clock that the script sees stands still.
+A turn of the loop inside a running command. First what the outer turn has read of other clients is run (they would wait
+for the script's end otherwise), then the loop turns. The inner turn has a buffer and a read-ahead of its own, leaves the
+script's caller alone, frees no client, expires nothing and wakes nobody; the clock that the script sees stands still.
 """
 from libc.stdint cimport int64_t, uint32_t
 from ..base.env cimport Env
@@ -12,6 +12,7 @@ from ..proto.errors cimport E_BUSY_FUNCTION, E_BUSY_SCRIPT
 from ..proto.reply cimport reply_error
 from .client cimport Client, G_BUSY
 from .dispatch cimport AHEAD, Ahead, Exec
+from .io cimport io_run_rest
 from .registry cimport Command
 
 cdef enum:
@@ -40,6 +41,7 @@ cdef bint busy_turn(Exec* x) noexcept nogil:
     x.gates |= G_BUSY
     x.io_buffer = NULL
     x.ahead = <Ahead*>mem_alloc(x.mem, AHEAD * sizeof(Ahead))
+    io_run_rest(x)
     end = x.turn(x)
     mem_free(x.mem, x.ahead)
     mem_free(x.mem, x.io_buffer)

@@ -134,8 +134,8 @@ cdef struct Exec:
     RunningScript script
     ScriptFigures scripts
     bint (*turn)(Exec* x) noexcept nogil             # serves the loop once while a script is busy; True: end the script; NULL: no loop
-    Client** reading                # clients whose input has been taken and waits to be run: not to be read meanwhile
-    int reading_count
+    void* reading                   # input that has been taken from sockets and waits to be run (exec/io)
+    Client* read_again              # clients that are being read again, after the one whose turn it is
     Room rooms[ROOMS]
 
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept

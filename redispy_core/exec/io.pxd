@@ -6,6 +6,7 @@ from .dispatch cimport Exec
 cdef enum:
     IO_BATCH = 16              # clients that io_read_many takes at once
 
+cdef void io_run_rest(Exec* x) noexcept nogil                        # inside a busy script: what the turn around it has read and not run yet
 cdef void io_read_many(Exec* x, Client** ready, int n) noexcept nogil   # io_read for n <= IO_BATCH clients; their keys are fetched together
 cdef void io_read_again(Exec* x) noexcept nogil             # clients whose last read filled its buffer
 cdef void io_read_later(Exec* x, Client* c) noexcept nogil  # io_read_again will read it, whatever the poller says

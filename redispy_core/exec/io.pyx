@@ -123,22 +123,11 @@ cdef inline void check_query(Exec* x, Client* c) noexcept nogil:
         client_close(&x.clients, c)
 
 
-cdef bint in_use(Exec* x, Client* c) noexcept nogil:
-    """While a busy script lets the loop turn: a client whose bytes are being run, or wait for that on the stack."""
-    cdef int i
-    if c == x.caller:
-        return True
-    for i in range(x.reading_count):
-        if x.reading[i] == c:
-            return True
-    return False
-
-
 cdef void io_read(Exec* x, Client* c) noexcept nogil:
     cdef ssize_t n
     if not readable(c):
         return
-    if unlikely(x.depth) and in_use(x, c):
+    if unlikely(x.depth) and c == x.caller:      # what it sent before is being run
         io_read_later(x, c)
         return
     if c.q.len == 0:
@@ -158,14 +147,19 @@ cdef void io_read(Exec* x, Client* c) noexcept nogil:
 
 
 cdef void io_read_again(Exec* x) noexcept nogil:
-    cdef Client* c = x.clients.again
-    cdef Client* following
+    """Inside a busy script: those, too, that the outer turn has not come to."""
+    cdef Client** end = &x.clients.again
+    cdef Client* c
+    while end[0] != NULL:
+        end = &end[0].next_again
+    end[0] = x.read_again
+    x.read_again = x.clients.again
     x.clients.again = NULL
-    while c != NULL:
-        following = c.next_again
+    while x.read_again != NULL:
+        c = x.read_again
+        x.read_again = c.next_again
         c.flags &= ~<uint64_t>CL_READ_AGAIN
         io_read(x, c)
-        c = following
 
 
 cdef const char* skip_bulk(const char* p, const char* end, Slice* out) noexcept nogil:
@@ -203,44 +197,65 @@ cdef uint64_t fetch_first_key(Exec* x, Client* c, const char* buf, size_t len) n
     return hash
 
 
+cdef struct Batch:               # what io_read_many has read and not run yet
+    Client** ready
+    char* at[IO_BATCH]
+    ssize_t got[IO_BATCH]       # bytes; -1: to be read by itself, when the shared buffer is free again
+    int n
+    int next
+    int next_alone
+
+
+cdef void run_batch(Exec* x, Batch* b) noexcept nogil:
+    """From where it stands: a busy script inside runs the rest."""
+    cdef int i
+    while b.next < b.n:
+        i = b.next
+        b.next += 1
+        if b.got[i] > 0:
+            feed_input(x, b.ready[i], b.at[i], b.got[i])
+            check_query(x, b.ready[i])
+    while b.next_alone < b.n:
+        i = b.next_alone
+        b.next_alone += 1
+        if b.got[i] < 0:
+            io_read(x, b.ready[i])
+
+
+cdef void io_run_rest(Exec* x) noexcept nogil:
+    if x.reading != NULL:
+        run_batch(x, <Batch*>x.reading)
+
+
 cdef void io_read_many(Exec* x, Client** ready, int n) noexcept nogil:
     cdef char* buf = shared_buffer(x)
-    cdef char* at[IO_BATCH]
-    cdef ssize_t got[IO_BATCH]
+    cdef Batch b
+    cdef void* outer = x.reading
     cdef uint64_t hash[IO_BATCH]
     cdef size_t used = 0
     cdef int i
     cdef Client* c
-    if likely(x.depth == 0):
-        x.reading = ready
-        x.reading_count = n
+    b.ready = ready
+    b.n = n
+    b.next = b.next_alone = 0
     for i in range(n):
         c = ready[i]
-        got[i] = 0
+        b.got[i] = 0
         hash[i] = 0
-        if unlikely(x.depth) and in_use(x, c):
-            io_read_later(x, c)
+        if c.q.len or not readable(c) or BUFFER_SIZE - used < READ_LEAST or unlikely(x.depth and c == x.caller):
+            b.got[i] = -1
             continue
-        if c.q.len or not readable(c) or BUFFER_SIZE - used < READ_LEAST:
-            got[i] = -1                     # by itself, when the shared buffer is free again
-            continue
-        at[i] = buf + used
-        got[i] = receive(x, c, at[i], READ_SIZE if BUFFER_SIZE - used > READ_SIZE else BUFFER_SIZE - used)
-        if got[i] and n > 1:
-            hash[i] = fetch_first_key(x, c, at[i], got[i])
-        used = (used + got[i] + 63) & ~<size_t>63
+        b.at[i] = buf + used
+        b.got[i] = receive(x, c, b.at[i], READ_SIZE if BUFFER_SIZE - used > READ_SIZE else BUFFER_SIZE - used)
+        if b.got[i] and n > 1:
+            hash[i] = fetch_first_key(x, c, b.at[i], b.got[i])
+        used = (used + b.got[i] + 63) & ~<size_t>63
     for i in range(n):
         if hash[i]:
             dict_prefetch_entry(&ready[i].db.keys, hash[i])
-    for i in range(n):
-        if got[i] > 0:
-            feed_input(x, ready[i], at[i], got[i])
-            check_query(x, ready[i])
-    for i in range(n):
-        if got[i] < 0:
-            io_read(x, ready[i])
-    if likely(x.depth == 0):
-        x.reading_count = 0
+    x.reading = &b
+    run_batch(x, &b)
+    x.reading = outer
 
 
 # ---------------------------------------------------------------- writing

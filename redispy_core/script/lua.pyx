@@ -24,7 +24,7 @@ from ..ext cimport (E_GENERAL, E_SCRIPT_ACL_COMMAND, E_SCRIPT_ARG_TYPES, E_SCRIP
                     E_SCRIPT_REPL, E_SCRIPT_RESP, E_SCRIPT_RUN, E_SCRIPT_SHA_ARGS, Block, Caller, Ctx, Err, Out,
                     OutMark, err_text, ext_call, ext_caller, ext_caller_free, ext_log, ext_may_run, ext_script_begin,
                     ext_script_busy, ext_script_end, out_mark, out_rollback, reply_errorf)
-from .luaapi cimport (LUA_GCSTEP, LUA_GLOBALSINDEX, LUA_MASKCOUNT, LUA_MASKLINE, LUA_NOREF, LUA_OK, LUA_REGISTRYINDEX,
+from .luaapi cimport (LUA_GCCOLLECT, LUA_GLOBALSINDEX, LUA_MASKCOUNT, LUA_MASKLINE, LUA_NOREF, LUA_OK, LUA_REGISTRYINDEX,
                       LUA_TBOOLEAN, LUA_TFUNCTION, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, LuaApi, lua_Alloc, lua_CFunction,
                       lua_Debug, lua_pop, lua_set_function, lua_State, lua_upvalue, luaapi)
 from .luaapi import LuaMissing, load
@@ -430,6 +430,8 @@ cdef void lua_run(LuaRuntime* rt, Ctx* x, const LuaCall* c) noexcept nogil:
         x.out.errors = errors
         answer_error(rt, x.out)
     lua.settop(L, 0)
+    if unlikely(rt.mem.used > rt.memory_limit // 2):
+        lua.gc(L, LUA_GCCOLLECT, 0)             # Lua itself does not when memory fails
     ext_script_end(rt.caller)
     if unlikely(rt.stopping):
         rt.stopping = False
