@@ -16,7 +16,8 @@ from libc.stdint cimport int64_t, intptr_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy, strcmp, strlen
 from ..base.num cimport num_print_i64
-from ..base.rp cimport likely, unlikely
+from ..base.rp cimport likely
+from .lua_buffer cimport LuaBuffer, buffer_add, buffer_begin, buffer_push, buffer_put, buffer_reserve
 from .luaapi cimport (
     LUA_GLOBALSINDEX, LUA_TBOOLEAN, LUA_TLIGHTUSERDATA, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, LuaApi,
     lua_CFunction, lua_pop, lua_State, lua_upvalue, luaapi,
@@ -38,9 +39,6 @@ cdef enum:
     PRECISION = 14                     # digits of a number, default and most
     SPARSE_RATIO = 2
     SPARSE_SAFE = 10
-    BUFFER_FIRST = 1024
-    BUFFER_KEPT = 1 << 16              # a larger one is not kept for the next call
-    BUFFER_UPVALUE = 2
 
 cdef enum:                             # encode_invalid_numbers
     INVALID_REFUSED = 0
@@ -65,49 +63,16 @@ cdef struct Writer:
     const LuaApi* lua
     lua_State* L
     const Settings* settings
-    char* buf
-    size_t n
-    size_t room
+    LuaBuffer b
     int depth
-
-
-cdef void grow(Writer* w, size_t more) noexcept nogil:
-    """Makes room for `more` bytes. The old buffer is garbage; the new one is anchored before anything can fail."""
-    cdef size_t room = w.room * 2 if w.room else BUFFER_FIRST
-    cdef char* buf
-    while room - w.n < more:
-        room *= 2
-    buf = <char*>w.lua.newuserdata(w.L, room)
-    if w.n:
-        memcpy(buf, w.buf, w.n)
-    w.lua.replace(w.L, lua_upvalue(BUFFER_UPVALUE))
-    w.buf, w.room = buf, room
-
-
-cdef inline void reserve(Writer* w, size_t more) noexcept nogil:
-    if unlikely(w.room - w.n < more):
-        grow(w, more)
-
-
-cdef inline void put(Writer* w, char c) noexcept nogil:
-    reserve(w, 1)
-    w.buf[w.n] = c
-    w.n += 1
-
-
-cdef inline void put_text(Writer* w, const char* s, size_t n) noexcept nogil:
-    reserve(w, n)
-    memcpy(w.buf + w.n, s, n)
-    w.n += n
 
 
 cdef void refuse(Writer* w, int i, const char* reason) noexcept nogil:
     w.lua.L_error(w.L, b"Cannot serialise %s: %s", w.lua.typename(w.L, w.lua.type(w.L, i)), reason)
 
 
-cdef void put_escape(Writer* w, unsigned char c) noexcept nogil:
-    """Six bytes at most, for which there is room."""
-    cdef char* to = w.buf + w.n
+cdef int put_escape(char* to, unsigned char c) noexcept nogil:
+    """Returns the length: six bytes at most."""
     cdef char short = c
     if c == 8:
         short = c'b'
@@ -123,10 +88,9 @@ cdef void put_escape(Writer* w, unsigned char c) noexcept nogil:
         memcpy(to, b"\\u00", 4)
         to[4] = c'0' + (c >> 4)
         to[5] = c'0' + (c & 15) if (c & 15) < 10 else c'a' + (c & 15) - 10
-        w.n += 6
-        return
+        return 6
     to[0], to[1] = c'\\', short
-    w.n += 2
+    return 2
 
 
 cdef void put_string(Writer* w, int i) noexcept nogil:
@@ -134,22 +98,22 @@ cdef void put_string(Writer* w, int i) noexcept nogil:
     cdef const char* s = w.lua.tolstring(w.L, i, &n)
     cdef const char* end = s + n
     cdef const char* run
-    reserve(w, n + 2)
-    w.buf[w.n] = c'"'
-    w.n += 1
+    cdef char* to = buffer_reserve(&w.b, n + 2)
+    to[0] = c'"'
+    w.b.n += 1
     while True:
         run = s
         while s < end and not rp_json_special[<unsigned char>s[0]]:
             s += 1
-        memcpy(w.buf + w.n, run, <size_t>(s - run))
-        w.n += <size_t>(s - run)
+        memcpy(w.b.p + w.b.n, run, <size_t>(s - run))
+        w.b.n += <size_t>(s - run)
         if s == end:
             break
-        reserve(w, <size_t>(end - s) + 7)                  # this escape, the rest, the closing quotes
-        put_escape(w, <unsigned char>s[0])
+        to = buffer_reserve(&w.b, <size_t>(end - s) + 7)   # this escape, the rest, the closing quotes
+        w.b.n += <size_t>put_escape(to, <unsigned char>s[0])
         s += 1
-    w.buf[w.n] = c'"'
-    w.n += 1
+    w.b.p[w.b.n] = c'"'
+    w.b.n += 1
 
 
 cdef int print_number(char* to, double v, int precision) noexcept nogil:
@@ -201,9 +165,8 @@ cdef int print_decimal(char* to, double v) noexcept nogil:
 cdef void put_number(Writer* w, int i) noexcept nogil:
     cdef double v = w.lua.tonumber(w.L, i)
     cdef const char* text
-    reserve(w, 32)
     if likely(isfinite(v)):
-        w.n += <size_t>print_number(w.buf + w.n, v, w.settings.precision)
+        w.b.n += <size_t>print_number(buffer_reserve(&w.b, 32), v, w.settings.precision)
         return
     if w.settings.invalid_encode == INVALID_REFUSED:
         refuse(w, i, b"must not be NaN or Inf")
@@ -215,7 +178,7 @@ cdef void put_number(Writer* w, int i) noexcept nogil:
         text = b"inf"
     else:
         text = b"-inf"
-    put_text(w, text, strlen(text))
+    buffer_add(&w.b, text, strlen(text))
 
 
 # --- values
@@ -231,11 +194,11 @@ cdef void put_value(Writer* w) noexcept nogil:
         put_table(w)
     elif t == LUA_TBOOLEAN:
         if w.lua.toboolean(w.L, -1):
-            put_text(w, b"true", 4)
+            buffer_add(&w.b, b"true", 4)
         else:
-            put_text(w, b"false", 5)
+            buffer_add(&w.b, b"false", 5)
     elif t == LUA_TNIL or (t == LUA_TLIGHTUSERDATA and w.lua.touserdata(w.L, -1) == NULL):
-        put_text(w, b"null", 4)
+        buffer_add(&w.b, b"null", 4)
     else:
         refuse(w, -1, b"type not supported")
 
@@ -278,39 +241,39 @@ cdef void put_table(Writer* w) noexcept nogil:
 
 cdef void put_array(Writer* w, int length) noexcept nogil:
     cdef int64_t i                     # an int would overflow at the longest
-    put(w, c'[')
+    buffer_put(&w.b, c'[')
     for i in range(1, <int64_t>length + 1):
         if i > 1:
-            put(w, c',')
+            buffer_put(&w.b, c',')
         w.lua.rawgeti(w.L, -1, <int>i)
         put_value(w)
         lua_pop(w.lua, w.L, 1)
-    put(w, c']')
+    buffer_put(&w.b, c']')
 
 
 cdef void put_object(Writer* w) noexcept nogil:
     cdef const LuaApi* lua = w.lua
     cdef bint first = True
     cdef int t
-    put(w, c'{')
+    buffer_put(&w.b, c'{')
     lua.pushnil(w.L)
     while lua.next(w.L, -2):
         if not first:
-            put(w, c',')
+            buffer_put(&w.b, c',')
         first = False
         t = lua.type(w.L, -2)
         if t == LUA_TSTRING:
             put_string(w, -2)
         elif t == LUA_TNUMBER:         # read by value: making it a string would confuse next()
-            put(w, c'"')
+            buffer_put(&w.b, c'"')
             put_number(w, -2)
-            put(w, c'"')
+            buffer_put(&w.b, c'"')
         else:
             refuse(w, -2, b"table key must be a number or string")
-        put(w, c':')
+        buffer_put(&w.b, c':')
         put_value(w)
         lua_pop(lua, w.L, 1)
-    put(w, c'}')
+    buffer_put(&w.b, c'}')
 
 
 # --- the functions
@@ -325,14 +288,10 @@ cdef int cjson_encode(lua_State* L) noexcept nogil:
     cdef Writer w
     if lua.gettop(L) != 1:
         lua.L_argerror(L, 1, b"expected 1 argument")
-    w.lua, w.L, w.settings, w.n, w.depth = lua, L, settings_of(lua, L), 0, 0
-    w.buf = <char*>lua.touserdata(L, lua_upvalue(BUFFER_UPVALUE))
-    w.room = lua.objlen(L, lua_upvalue(BUFFER_UPVALUE)) if w.buf != NULL else 0
+    w.lua, w.L, w.settings, w.depth = lua, L, settings_of(lua, L), 0
+    buffer_begin(&w.b, lua, L, 2)
     put_value(&w)
-    lua.pushlstring(L, w.buf, w.n)
-    if not w.settings.keep_buffer or w.room > BUFFER_KEPT:
-        lua.pushnil(L)
-        lua.replace(L, lua_upvalue(BUFFER_UPVALUE))
+    buffer_push(&w.b, w.settings.keep_buffer)
     return 1
 
 

@@ -5,12 +5,12 @@ by a library here, is found by `check()` or when the block is freed. Freed memor
 """
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
+from .lua_guard cimport lua_guard, lua_load_text
 from .luaapi cimport (
     LUA_MULTRET, LUA_OK, LUA_TBOOLEAN, LUA_TLIGHTUSERDATA, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING,
     LUA_TTABLE, LuaApi, lua_CFunction, lua_pop, lua_State, luaapi,
 )
-from .lua_cjson cimport lua_open_cjson
-from .lua_guard cimport lua_guard, lua_load_text
+from .lualibs cimport lua_open_libs
 
 from . import luaapi as loader
 
@@ -116,7 +116,7 @@ cdef class LuaFace:
         self.add(self.lua.open_math, b"math")
         if guarded:
             lua_guard(self.lua, self.L)
-        lua_open_cjson(self.lua, self.L)
+        lua_open_libs(self.lua, self.L)
 
     def __dealloc__(self):
         if self.L != NULL:
