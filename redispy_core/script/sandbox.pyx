@@ -16,11 +16,12 @@ that its errors read as ever.
 """
 from libc.stdint cimport int64_t, intptr_t, uint64_t
 from ..base.rp cimport likely, unlikely
-from .lua_cjson cimport lua_open_cjson
+from ..ext cimport E_SCRIPT_KILLED, err_text
 from .lua_guard cimport lua_guard, lua_load_text
 from .luaapi cimport (LUA_GCCOLLECT, LUA_GCCOUNT, LUA_GCCOUNTB, LUA_GCRESTART, LUA_GCSTEP, LUA_GCSTOP, LUA_GLOBALSINDEX,
                       LUA_MULTRET, LUA_OK, LUA_REGISTRYINDEX, LUA_TFUNCTION, LUA_TLIGHTUSERDATA, LUA_TNIL, LUA_TSTRING,
                       LUA_TTABLE, LuaApi, lua_CFunction, lua_pop, lua_set_function, lua_State, lua_upvalue)
+from .lualibs cimport lua_open_libs
 
 cdef enum:
     INSERT_FAR = -1000000       # table.insert before that is refused: it would move that many items
@@ -31,7 +32,7 @@ cdef const LuaApi* lua = NULL   # set once
 
 # What scripts see of Lua's globals, if it is there.
 BASE = (b"assert", b"error", b"gcinfo", b"ipairs", b"load", b"loadstring", b"next", b"rawequal", b"rawget", b"rawset",
-        b"select", b"setmetatable", b"tonumber", b"tostring", b"type", b"unpack", b"xpcall", b"_VERSION", b"coroutine",
+        b"select", b"setmetatable", b"tonumber", b"tostring", b"type", b"unpack", b"_VERSION", b"coroutine",
         b"string", b"table", b"math", b"cjson", b"cmsgpack", b"struct", b"bit")
 cdef const char* base_names[32]
 cdef list kept = list(BASE)
@@ -193,6 +194,37 @@ cdef int missing_global(lua_State* L) noexcept nogil:
 
 # ---------------------------------------------------------------- calls, chunks, the collector
 
+cdef int raise_killed(lua_State* L) noexcept nogil:
+    """The script is being ended: nothing catches that."""
+    lua.createtable(L, 0, 3)
+    lua.pushstring(L, err_text(E_SCRIPT_KILLED))
+    lua.setfield(L, -2, b"err")
+    return lua.error(L)
+
+
+cdef int our_xpcall(lua_State* L) noexcept nogil:
+    """xpcall, but the handler runs after the call has been left: Lua runs no hook in a handler of a hook's error, so a
+    handler could not be stopped."""
+    cdef int status
+    lua.L_checkany(L, 2)
+    lua.settop(L, 2)
+    lua.insert(L, 1)                            # handler, function
+    status = lua.pcall(L, 0, LUA_MULTRET, 0)
+    if box_of(L).killed:
+        return raise_killed(L)
+    if status != LUA_OK:
+        lua.pushvalue(L, 1)
+        lua.insert(L, -2)
+        if lua.pcall(L, 1, 1, 0) != LUA_OK:
+            lua.pushstring(L, b"error in error handling")
+            lua.replace(L, -2)
+        if box_of(L).killed:
+            return raise_killed(L)
+    lua.pushboolean(L, status == LUA_OK)
+    lua.replace(L, 1)
+    return lua.gettop(L)
+
+
 cdef int our_pcall(lua_State* L) noexcept nogil:
     """pcall, but an error table of redis.call becomes its text. compat: Redis 7"""
     cdef int status
@@ -200,7 +232,7 @@ cdef int our_pcall(lua_State* L) noexcept nogil:
         lua.pushnil(L)                          # to call nothing is an error that is caught, too
     status = lua.pcall(L, lua.gettop(L) - 1, LUA_MULTRET, 0)
     if box_of(L).killed:
-        return raise_text(L, b"Script killed by user with SCRIPT KILL...")
+        return raise_killed(L)
     if status != LUA_OK and lua.type(L, -1) == LUA_TTABLE:
         lua.pushstring(L, b"err")
         lua.rawget(L, -2)
@@ -309,6 +341,7 @@ cdef void replace_base(lua_State* L, Sandbox* box) noexcept nogil:
     lua.setfield(L, -2, b"pairs")
     lua_set_function(lua, L, b"collectgarbage", our_collectgarbage)
     set_with_box(L, b"pcall", our_pcall, box)
+    set_with_box(L, b"xpcall", our_xpcall, box)
 
 
 cdef void replace_libraries(lua_State* L, Sandbox* box) noexcept nogil:
@@ -340,7 +373,7 @@ cdef void sandbox_open(lua_State* L, Sandbox* box) noexcept nogil:
     open_library(L, lua.open_string, b"string")
     open_library(L, lua.open_math, b"math")
     lua_guard(lua, L)
-    lua_open_cjson(lua, L)
+    lua_open_libs(lua, L)
     lua.createtable(L, 0, 40)
     for i in range(base_count):
         lua.getfield(L, LUA_GLOBALSINDEX, base_names[i])
