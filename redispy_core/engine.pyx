@@ -13,7 +13,7 @@ import threading
 import traceback
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy, strlen
+from libc.string cimport memcpy, memmove, strlen
 from .base.env cimport (Env, env_advance_us, env_calibrate, env_freeze_now, env_init, env_knob, env_mono_ns,
                         env_mono_us, env_seed, env_ticks_ns, env_wall_us)
 from .base.mem cimport (Mem, mem_alloc, mem_allocator_name, mem_destroy, mem_free, mem_init, mem_purge, mem_realloc,
@@ -23,7 +23,8 @@ from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
 from .exec.blocked cimport (after_turn, expire_waits, first_deadline, forget_wait, waiting_figures, waiting_free)
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
                            CL_MULTI, CL_PAUSED, CL_PEER_CLOSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
-                           CL_WRITE_WATCHED, Client, Ctx, G_NOAUTH, client_by_fd, client_by_id, client_close,
+                           CL_WRITE_WATCHED, Client, Ctx, G_LOADING, G_MASTERDOWN, G_MISCONF, G_NOAUTH, G_NOREPLICAS, G_READONLY,
+                           client_by_fd, client_by_id, client_close,
                            client_memory, client_pending)
 from .exec.dispatch cimport (ROOMS, Exec, ScriptFigures, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
                              run_command)
@@ -31,25 +32,38 @@ from .exec.busy cimport busy_init
 from .exec.clients_cron cimport clients_cron
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
 from .exec.latency cimport latency_add, latency_events, latency_free
+from .exec.memory_limit cimport memory_limit_free, memory_limit_init, memory_limit_set, memory_step
 from .exec.monitor cimport monitor_free, monitor_init
 from .exec.multi cimport multi_init, multi_free, watching_figures
 from .exec.pause cimport PAUSE_ALL, PAUSE_WRITE, pause_actions, pause_deadline, pause_step
 from .exec.pubsub cimport CHANNELS, PATTERNS, SHARDS, pubsub_free, pubsub_init, topic_count
 from .exec.registry cimport Command, Registry
+from .exec.replay cimport (REPLAY_FORMAT, REPLAY_MORE, REPLAY_UNKNOWN, Replay, replay_begin, replay_end, replay_feed)
 from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
+from .exec.states cimport state_set, states_free, states_init
 from .exec.stats cimport stats_reset, stats_turn
-from .keyspace.db cimport Db, Keyspace, ks_free, ks_free_slice, ks_init
+from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, dbs_free, dbs_new, dbs_swap, ks_begin_command, ks_free,
+                            ks_init)
+from .keyspace.evict cimport evict_not_counted, evict_over_us
 from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_cycle
+from .keyspace.lazyfree cimport lazy_pending, lazy_take_back, lazy_wake_by
+from .persist.aof_out cimport AofOut, AofPolicy, aof_out_init, aof_out_sync, aof_out_write
+from .persist.job cimport SaveJob
+from .persist.rdb_save cimport RdbOptions, rdb_dump, rdb_options
+from .persist.sink cimport Sink, sink_free, sink_to_memory
+from .persist.rdb_load cimport RDB_DEEP, RDB_KEEP_EXPIRED, RDB_NO_CHECKSUM, RDB_REPLACE, rdb_load_python
 from .proto.errors cimport E_PYTHON
 from .proto.parser cimport parser_rebase
 from .proto.reply cimport Block, out_bytes, out_clear, out_empty, out_sent, reply_errorf, reply_object
 from .structs.ebuckets cimport eb_count
+from .types.object cimport Robj
 from .structs.dict cimport (RESIZE_ALLOW, RESIZE_AVOID, ResizePolicy, dict_bytes, dict_rehash_step, dict_rehashing,
                             dict_shrink, dict_slots)
 
 from .commands import LOADED as _command_files     # importing them binds the compiled bodies
 from .proto.decode import decode
 from .proto.replies import Error
+from .version import REDIS_VERSION
 
 cdef extern from *:
     """
@@ -67,11 +81,13 @@ cdef extern from *:
 
 # The server sees this module alone: what it needs of the rooms below is named here.
 from .exec.stats import bucket_bounds
+from .persist.job import read_child_info
+from .persist.rdb_load import RdbError
 from .proto.errors import text as error_text
 from .proto.replies import Map, Status, Verbatim
 
-__all__ = ["Engine", "Call", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim", "bucket_bounds",
-           "error_text", "prefixed"]
+__all__ = ["Engine", "Call", "RdbError", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim",
+           "bucket_bounds", "error_text", "prefixed"]
 
 ReplyError = Error
 
@@ -82,12 +98,13 @@ def prefixed(code, text):
     return Error(f"{code} {text}")
 
 
+STATES = {"loading": G_LOADING, "misconf": G_MISCONF, "readonly": G_READONLY, "noreplicas": G_NOREPLICAS,
+          "masterdown": G_MASTERDOWN}
 NO_REPLY = object()             # a Python body returns it when it answers later, or not at all
 
 EPOLLIN, EPOLLOUT = 1, 4
 REHASH_US = 1000                # spent on idle rehashing a cron call, as activerehashing allows
-FREE_US = 2000                  # spent on freeing flushed databases a cron call
-CRON_CLIENTS = 16               # at least that many clients are looked at a cron call
+READ_BACK = 4096                # spans that reading the figures takes back from the freeing thread
 
 
 cdef int run_python(Ctx* x, Command* cmd) noexcept nogil:
@@ -116,7 +133,7 @@ cdef run_python_body(Ctx* x, Command* cmd):
     cdef Engine engine = <Engine>(<Exec*>x.exec).engine
     cdef bytes text
     first = 2 if cmd.parent != NULL else 1
-    call = Call(engine, x.client.id, x.db.id, (<bytes>cmd.name).decode())
+    call = Call(engine, x.client.id, x.db.id, (<bytes>cmd.name).decode(), (<Exec*>x.exec).depth > 1)
     args = [x.argv[i].ptr[:x.argv[i].len] for i in range(first, x.argc)]
     try:
         result = (<object>cmd.py)(call, *args)
@@ -142,9 +159,11 @@ def bind_python_bodies(registry):
 class Call:
     """What a command written in Python is given: who calls, and the engine to act on."""
 
-    __slots__ = ("engine", "client_id", "db", "name")
+    __slots__ = ("engine", "client_id", "db", "name", "nested", "in_script")
 
-    def __init__(self, engine, client_id, db, name):
+    def __init__(self, engine, client_id, db, name, nested=False, in_script=False):
+        self.nested = nested                # runs inside EXEC, a script or another command
+        self.in_script = in_script
         self.engine = engine
         self.client_id = client_id
         self.db = db
@@ -177,6 +196,9 @@ cdef class Engine:
         pubsub_init(&self.x)
         monitor_init(&self.x)
         slowlog_init(&self.x)
+        memory_limit_init(&self.x)
+        states_init(&self.x)
+        aof_out_init(&self.aof)
         bind_python_bodies(self.registry)
         self.own = exec_client(&self.x, -1, CL_FAKE, 0)
         self.hooks = {}
@@ -186,12 +208,15 @@ cdef class Engine:
 
     def __dealloc__(self):
         rooms_free(&self.x)
+        self.discard_staged(False)
         waiting_free(&self.x)
         exec_free(&self.x)
+        memory_limit_free(&self.x)
         multi_free(&self.x)
         pubsub_free(&self.x)
         monitor_free(&self.x)
         slowlog_free(&self.x)
+        states_free(&self.x)
         latency_free(&self.x)
         ks_free(&self.ks)
         mem_destroy(&self.mem)
@@ -257,19 +282,23 @@ cdef class Engine:
     def before_sleep(self):
         """Fast expiry, clients that waited, all pending replies. Bits: 1: attend() has something to do, 2: serve() has,
         do not wait, 4: next_deadline() bounds the wait."""
+        cdef bint more
         if unlikely(self.x.depth):              # inside a busy script: its unit has not ended
             io_flush(&self.x)
             return 0
         if unlikely(self.kept):
             self.feed_kept()
         timed_expiry(&self.x, CYCLE_FAST)
+        more = memory_step(&self.x)
         pause_step(&self.x)
         after_turn(&self.x)
+        if self.ks.journal.aof != NULL and self.ks.journal.aof.len and self.aof.fd >= 0:
+            self.append_aof()                       # before the replies
         io_flush(&self.x)
         if self.x.turn_began:
             stats_turn(&self.x.stats, env_ticks_ns(&self.env, rp_ticks() - self.x.turn_began))
             self.x.turn_began = 0
-        return ((self.x.clients.attention != NULL) + 2 * (self.x.clients.again != NULL)
+        return ((self.x.clients.attention != NULL) + 2 * (more or self.x.clients.again != NULL)
                 + 4 * (first_deadline(&self.x) >= 0 or pause_deadline(&self.x) != 0))
 
     def attend(self):
@@ -344,6 +373,137 @@ cdef class Engine:
         if c != NULL:
             client_close(&self.x.clients, c)
 
+    # ------------------------------------------------------------ the journal
+
+    def journal_to(self, int targets):
+        """Who is told of changes from now on: 1 the append-only file (take_aof), 2 replicas, 3 both, 0 nobody."""
+        self.ks.journal.targets = targets
+        self.ks.journal.db = -1
+
+    def take_aof(self):
+        """What is to be appended to the file, as bytes; it is gone from the engine then."""
+        cdef Sds* s = self.ks.journal.aof
+        if s == NULL or s.len == 0:
+            return b""
+        text = s.data[:s.len]
+        s.len = 0
+        return text
+
+    # ------------------------------------------------------------ the append-only file
+
+    cdef append_aof(self):
+        """Writes what is pending, or asks the server what to do when that fails or has to wait."""
+        cdef int error = 0
+        if not self.aof.held:
+            error = aof_out_write(&self.aof, &self.ks.journal)
+            if likely(error == 0):
+                return
+        self.hooks["aof_stuck"](error)
+
+    def aof_open(self, int fd, int64_t size, int policy):
+        """Appends to this descriptor from now on; the next command selects its database. The server keeps it open."""
+        self.aof.fd = fd
+        self.aof.size = size
+        self.aof.policy = <AofPolicy>policy
+        self.aof.held = False
+        self.ks.journal.db = -1
+        self.ks.journal.aof_second = -1
+
+    def aof_close(self):
+        """No file from now on; what was not written is dropped."""
+        self.aof.fd = -1
+        self.take_aof()
+
+    def aof_set(self, *, policy=None, held=None, no_sync=None, timestamps=None, delay_us=None):
+        """appendfsync (0 no, 1 always, 2 everysec); writing waits for the hook; no sync; aof-timestamp-enabled; a
+        wait before each write."""
+        if delay_us is not None:
+            self.aof.delay_us = delay_us
+        if policy is not None:
+            self.aof.policy = <AofPolicy><int>policy
+        if held is not None:
+            self.aof.held = held
+        if no_sync is not None:
+            self.aof.no_sync = no_sync
+        if timestamps is not None:
+            self.ks.journal.timestamps = timestamps
+
+    def aof_flush(self):
+        """Writes what is pending now; 0 or errno."""
+        return aof_out_write(&self.aof, &self.ks.journal)
+
+    def aof_sync(self):
+        """Syncs the file now; 0 or errno."""
+        return aof_out_sync(&self.aof)
+
+    def aof_synced(self, int64_t offset):
+        """A thread of the server has synced what stood in the file at that offset."""
+        if offset > self.aof.synced:
+            self.aof.synced = offset
+
+    def aof_figures(self):
+        """size of the file, bytes that wait to be written, offsets written and synced, syncs so far."""
+        cdef Sds* s = self.ks.journal.aof
+        return {"size": self.aof.size, "pending": s.len if s != NULL else 0, "buffer": s.cap if s != NULL else 0,
+                "written": self.aof.written, "synced": self.aof.synced, "syncs": self.aof.syncs}
+
+    def replay(self, int fd, int64_t size, progress=None, int64_t every=2 << 20):
+        """Runs the commands of an open file from its position on: (bytes run, bytes up to the last command outside a
+        transaction, commands, None | 'format' | 'unknown' | 'short', name of an unknown command). progress(bytes) is
+        called now and then; it may raise. O(file)."""
+        cdef Replay r
+        cdef size_t cap = 1 << 20, have = 0, used
+        cdef char* buf = <char*>mem_alloc(&self.mem, cap)
+        cdef int64_t told = 0
+        cdef size_t step = max(1024, min(every, 1 << 20))
+        cdef bint closed
+        replay_begin(&self.x, &r, <const int64_t*>&self.key_load_delay)
+        try:
+            while r.stop == REPLAY_MORE:
+                if have == cap:
+                    cap *= 2
+                    buf = <char*>mem_realloc(&self.mem, buf, cap)
+                n = os.readv(fd, [<char[:min(cap - have, step)]>(buf + have)])
+                if n == 0:
+                    break
+                have += n
+                env_freeze_now(&self.env)
+                used = replay_feed(&self.x, &r, buf, have)
+                memmove(buf, buf + used, have - used)
+                have -= used
+                if progress is not None and r.consumed - told >= every:
+                    told = r.consumed
+                    progress(r.consumed)
+        finally:
+            mem_free(&self.mem, buf)
+            closed = replay_end(&self.x, &r)
+        why = ("format" if r.stop == REPLAY_FORMAT else "unknown" if r.stop == REPLAY_UNKNOWN
+               else "short" if have or not closed else None)
+        return r.consumed, r.whole, r.commands, why, r.unknown[:r.unknown_len]
+
+    # ------------------------------------------------------------ states
+
+    def set_state(self, str name, bint on, str text=""):
+        """Raises or lowers a state that refuses commands: loading, misconf (with its own error text, if any), readonly,
+        noreplicas, masterdown."""
+        said = text.encode()
+        state_set(&self.x, STATES[name], on, slice_of(said, len(said)))
+
+    def set_loading(self, bint on):
+        """The data set is being loaded: commands are refused, nothing expires, nothing is recorded as a change."""
+        self.ks.loading = on
+        self.set_state("loading", on)
+
+    def flush_all(self):
+        """Empties all databases, telling nobody but those who watch or track keys."""
+        if self.ks.ev.flushed != NULL:
+            self.ks.ev.flushed(self.ks.ev.flushed_ctx, -1)
+        db_flush(&self.ks, -1, False)
+
+    def mark_saved(self, int64_t dirty):
+        """So many of the changes counted in `dirty` are in a file now."""
+        self.ks.ev.dirty -= dirty
+
     # ------------------------------------------------------------ calls in process
 
     def call(self, *argv):
@@ -389,7 +549,7 @@ cdef class Engine:
         mem_sample_peak(&self.mem)
         timed_expiry(&self.x, CYCLE_SLOW)
         self.rehash_idle()
-        free_corpses(&self.ks, FREE_US)
+        memory_step(&self.x)
         expire_waits(&self.x)
         clients_cron(&self.x)
         self.x.stats.cron_ns += env_ticks_ns(&self.env, rp_ticks() - began)
@@ -454,6 +614,57 @@ cdef class Engine:
         """The wall clock of this turn in milliseconds."""
         return self.env.now_ms
 
+    # ------------------------------------------------------------ loading
+
+    def load_rdb(self, source, *, bint staged=False, bint keep_expired=False, bint replace=False, progress=None,
+                 int64_t interval=2 << 20):
+        """Loads an RDB file from a descriptor (from where it stands; a regular file is left behind the RDB) or from a
+        callable read(n) that waits for 1 to n bytes (b"": the end).
+
+        staged: into databases aside, for swap_staged() or discard_staged(). keep_expired: for a replica, or an AOF's
+        base. replace: a key that is there already is replaced, else it is an error. progress(bytes read, keys) is
+        called every `interval` bytes; what it returns true for ends the load. sanitize-dump-payload, rdbchecksum and
+        DEBUG SET-SKIP-CHECKSUM-VALIDATION hold.
+
+        Returns {"keys", "expired" (dropped), "empty": [keys without elements, skipped], "aux": {name: value},
+        "functions": [code], "version", "bytes", "rest": bytes that were read behind the RDB}. RdbError: what was
+        inserted until then stays (staged: is discarded)."""
+        cdef Db* dbs = self.ks.dbs
+        self.check_thread()
+        flags = RDB_KEEP_EXPIRED if keep_expired else 0
+        flags |= RDB_REPLACE if replace else 0
+        flags |= RDB_DEEP if self.env.knobs.sanitize_dump_payload == 1 else 0
+        flags |= RDB_NO_CHECKSUM if self.x.debug.skip_checksum or not self.env.knobs.rdbchecksum else 0
+        if staged:
+            self.discard_staged(False)
+            dbs = self.staged = dbs_new(&self.ks)
+        env_freeze_now(&self.env)
+        try:
+            return rdb_load_python(&self.ks, dbs, source, <int64_t*>&self.key_load_delay,
+                                   {"flags": flags, "progress": progress, "interval": interval})
+        except BaseException as e:
+            if isinstance(e, RdbError) and e.reason:
+                self.report(e.reason)
+            if staged:
+                self.discard_staged(False)
+            raise
+
+    def swap_staged(self, bint lazy=True):
+        """What load_rdb() staged becomes the live databases; the old ones are freed, lazily or at once. Watchers and
+        caches of clients are told that all is gone."""
+        if self.staged == NULL:
+            raise ValueError("nothing is staged")
+        if self.ks.ev.flushed != NULL:
+            self.ks.ev.flushed(self.ks.ev.flushed_ctx, -1)
+        dbs_swap(&self.ks, self.staged)
+        self.discard_staged(lazy)
+
+    def discard_staged(self, bint lazy=True):
+        """Frees what load_rdb() staged, if there is something."""
+        if self.staged != NULL:
+            dbs_free(&self.ks, self.staged, lazy)
+            self.staged = NULL
+
     # ------------------------------------------------------------ settings
 
     def set_knob(self, str name, int64_t value):
@@ -465,6 +676,8 @@ cdef class Engine:
         slot[0] = value
         if name in ("slowlog-log-slower-than", "latency-monitor-threshold"):
             slow_thresholds(&self.x)
+        elif name in ("maxmemory", "maxmemory-policy"):
+            memory_limit_set(&self.x)
         return True
 
     def knob(self, str name):
@@ -474,6 +687,19 @@ cdef class Engine:
         if slot == NULL:
             raise KeyError(name)
         return slot[0]
+
+    @property
+    def not_counted(self):
+        """Used memory that maxmemory does not limit, beside the append-only file's buffer: those of replicas."""
+        return self.ks.not_counted
+
+    @not_counted.setter
+    def not_counted(self, size_t n):
+        self.ks.not_counted = n
+
+    def wake_by(self, int fd):
+        """A byte is written to this non-blocking descriptor when another thread has work for before_sleep(); -1: none."""
+        lazy_wake_by(&self.ks.lazy, fd)
 
     def set_password(self, password):
         """requirepass: the default user's password; None or empty: none is needed."""
@@ -496,6 +722,8 @@ cdef class Engine:
     def counters(self):
         """Plain figures for INFO: name -> int."""
         cdef Exec* x = &self.x
+        cdef int64_t over_us = evict_over_us(&x.evict, &self.ks)
+        lazy_take_back(&self.ks.lazy, &self.mem, READ_BACK)
         return {
             "used_memory": self.mem.used, "used_memory_peak": max(self.mem.peak, self.mem.used),
             "total_connections_received": x.stats.connections, "rejected_connections": x.stats.rejected_connections,
@@ -512,11 +740,14 @@ cdef class Engine:
             "eventloop_duration_cmd_sum": x.stats.command_ns // 1000,
             "keyspace_hits": self.ks.stats.hits, "keyspace_misses": self.ks.stats.misses,
             "expired_keys": self.ks.stats.expired, "expired_subkeys": self.ks.stats.expired_fields,
-            "evicted_keys": self.ks.stats.evicted,
+            "evicted_keys": self.ks.stats.evicted, "mem_not_counted_for_evict": evict_not_counted(&self.ks),
+            "current_eviction_exceeded_time": over_us // 1000,
+            "total_eviction_exceeded_time": (x.evict.over_us + over_us) // 1000,
             "expired_stale_perc_x100": self.ks.stats.expired_stale_perc_x100,
             "expired_time_cap_reached_count": self.ks.stats.expired_time_cap,
             "expire_cycle_cpu_milliseconds": self.ks.stats.expire_cycle_us // 1000,
-            "lazyfree_pending_objects": self.ks.corpse_keys, "lazyfreed_objects": self.ks.stats.lazyfreed,
+            "lazyfree_pending_objects": lazy_pending(&self.ks.lazy),
+            "lazyfreed_objects": self.ks.lazy.freed - self.ks.lazy.counted_from,
             **script_counters(x), "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
         }
 
@@ -600,7 +831,9 @@ cdef class Engine:
         self.x.scripts.evicted = 0
         self.ks.stats.hits = self.ks.stats.misses = self.ks.stats.expired = self.ks.stats.evicted = 0
         self.ks.stats.expired_stale_perc_x100 = self.ks.stats.expired_time_cap = 0
-        self.ks.stats.expire_cycle_us = self.ks.stats.lazyfreed = self.ks.stats.expired_fields = 0
+        self.ks.stats.expire_cycle_us = self.ks.stats.expired_fields = 0
+        self.ks.lazy.counted_from = self.ks.lazy.freed
+        self.x.evict.over_us = 0
         self.mem.peak = self.mem.used
 
     def client_is_local(self, uint64_t client_id):
@@ -682,6 +915,64 @@ cdef class Engine:
         mode = "all" if actions & PAUSE_ALL else "write" if actions & PAUSE_WRITE else None
         return mode, pause_deadline(&self.x)
 
+    # ------------------------------------------------------------ saving
+
+    def save_rdb(self, int fd, **options):
+        """Writes the data to a descriptor as RDB, here and now: {"keys", "bytes", "seconds"}. Raises OSError.
+
+        Options: version 10 to 12 (0: the lowest that the data need), compress, checksum, aof_base; replication=(id,
+        offset, database); functions=[library sources]; aux_before, aux_after: RDB records; eof_mark: 40 bytes, sent
+        before and after; sync: fsync at the end, incremental_sync: on the way; timeout_ms: how long a pipe or socket
+        may stay full; key_delay_us: wait after each key."""
+        return self.saving([fd], "rdb", options).run()
+
+    def rewrite_aof(self, int fd, **options):
+        """Writes the commands that make the data; save_rdb's reply. Options: timestamp, and save_rdb's functions, sync,
+        incremental_sync, timeout_ms, key_delay_us."""
+        return self.saving([fd], "aof", options).run()
+
+    def dump(self, bytes key, int db=0, int version=0):
+        """DUMP's payload in an RDB version (0: the lowest that loses nothing). None: no such key, or it can't be written
+        in that version."""
+        cdef Sink s
+        cdef RdbOptions opt
+        cdef Robj* o
+        if not 0 <= db < self.ks.ndbs or version not in (0, 10, 11, 12):
+            raise ValueError("no such database or RDB version")
+        env_freeze_now(&self.env)
+        ks_begin_command(&self.ks)
+        o = db_peek(&self.ks, &self.ks.dbs[db], slice_of(key, len(key)))
+        rdb_options(&opt, &self.ks)
+        opt.version = version
+        if o == NULL or not sink_to_memory(&s, &self.mem):
+            return None
+        payload = (<char*>s.buf)[:s.used] if rdb_dump(&s, o, &opt) else None
+        sink_free(&s)
+        return payload
+
+    def fork_save(self, fds, str kind="rdb", keep=(), **options):
+        """Saves in a child process, as of now: (its pid, descriptor for child_info()). kind: "rdb" or "aof", options as
+        above. The bytes go to every one of fds; all other descriptors are closed in the child, but those in keep.
+
+        The child exits with 0, or 1 if it failed; SIGUSR1 ends it with 255. The caller waits for it, closes the
+        descriptors here and calls set_resize_avoid. Raises OSError."""
+        return self.saving(list(fds), kind, options).fork(list(keep))
+
+    cdef SaveJob saving(self, list fds, str kind, dict options):
+        cdef SaveJob job = SaveJob()
+        self.check_thread()
+        env_freeze_now(&self.env)
+        if kind != "aof":
+            options.setdefault("server_version", REDIS_VERSION.encode())
+        job.prepare(&self.ks, fds, kind, options)
+        return job
+
+    @staticmethod
+    def child_info(int info_fd):
+        """The child's next record, None if there is none yet: {"kind": "progress", "descriptor" (what became of fds[i])
+        or "end", "error": errno, "keys", "bytes", "cow_bytes" ...}. Raises EOFError after the last."""
+        return read_child_info(info_fd)
+
 
 # ---------------------------------------------------------------- helpers without self
 
@@ -731,15 +1022,6 @@ cdef void append_input(Mem* m, Client* c, const char* s, size_t n) noexcept nogi
         parser_rebase(&c.parser, old, c.q.data)
     memcpy(c.q.data + c.q.len, s, n)
     c.q.len += n
-
-
-cdef void free_corpses(Keyspace* ks, int64_t budget_us) noexcept nogil:
-    cdef int64_t end
-    if ks.corpses == NULL:
-        return
-    end = env_mono_us(ks.env) + budget_us
-    while not ks_free_slice(ks, 64) and env_mono_us(ks.env) < end:
-        pass
 
 
 cdef void rehash_for(Mem* m, Db* db, int64_t end, Env* env) noexcept nogil:

@@ -47,6 +47,7 @@ cdef struct Caller:                # runs commands for scripts: a client of its 
     Out* out                       # the last call's reply
     uint32_t flags                 # CallFlag of the script that runs
     RunningScript* script
+    int allowed                    # journal targets that the unit may reach anyway
     CachedCommand cache[CALL_CACHE]
 
 cdef void* ext_room(Ctx* x, ExtRoom room) noexcept nogil                       # NULL: nothing kept yet
@@ -63,6 +64,7 @@ cdef Caller* ext_caller(Ctx* x) noexcept nogil                                 #
 cdef void ext_caller_free(Caller* k) noexcept nogil
 cdef void ext_script_begin(Caller* k, Ctx* x, uint32_t flags, bint function) noexcept nogil   # the unit's script: x.client's database, RESP2
 cdef void ext_script_end(Caller* k) noexcept nogil
+cdef void ext_set_repl(Caller* k, int targets) noexcept nogil                  # effects from now on: 1 AOF, 2 replicas, 3 both, 0 nowhere
 cdef bint ext_script_busy(Caller* k) noexcept nogil                            # serves the loop once; True: end the script
 cdef bint ext_call(Caller* k, Slice* argv, int argc) noexcept nogil            # O(command); the reply in k.out; False: refused (an error stands there)
 cdef int ext_may_run(Caller* k, const Slice* argv, int argc) noexcept nogil    # ACL: 1 yes, 0 no, -1 no such command

@@ -14,6 +14,7 @@ from .exec.busy cimport busy_turn
 from .exec.client cimport (CL_FAKE, CL_NO_TOUCH, CL_SCRIPT, Client, Ctx, G_ACL, G_LOADING, G_MASTERDOWN, G_MISCONF,
                            G_NOREPLICAS, G_OOM, G_READONLY, G_ROUTE)
 from .exec.dispatch cimport GATES, Exec, ScriptFigures, call, exec_client, release_client, script_gates_fn, set_script_gates
+from .exec.memory_limit cimport memory_exceeded
 from .exec.registry cimport (CMD_MAY_REPLICATE, CMD_NOSCRIPT, CMD_STALE, CMD_WRITE, Command, Registry, registry_lookup)
 from .proto.errors cimport (E_SCRIPT_ARITY, E_SCRIPT_DENIED, E_SCRIPT_STALE, E_SCRIPT_UNKNOWN_COMMAND, E_SCRIPT_WRITE,
                             Err)
@@ -109,13 +110,20 @@ cdef void ext_script_begin(Caller* k, Ctx* x, uint32_t flags, bint function) noe
     memset(k.script, 0, sizeof(k.script[0]))
     k.script.running = True
     k.script.function = function
-    k.script.repl = 3
+    if unlikely(k.x.gates & G_OOM) and k.x.depth == 1:
+        memory_exceeded(k.x)                    # evicts now if ever: what the script begins with counts for all of it
+    k.allowed = k.x.ks.journal.allowed
 
 
 cdef void ext_script_end(Caller* k) noexcept nogil:
     k.script.running = False
+    k.x.ks.journal.allowed = k.allowed
     k.client.acl = NULL
     rewind(k.out)
+
+
+cdef void ext_set_repl(Caller* k, int targets) noexcept nogil:
+    k.x.ks.journal.allowed = k.allowed & targets
 
 
 cdef bint ext_script_busy(Caller* k) noexcept nogil:
@@ -182,7 +190,7 @@ cdef bint gates_refuse(Caller* k, Command* cmd, const Slice* argv, int argc, uin
 
 
 cdef bint ext_call(Caller* k, Slice* argv, int argc) noexcept nogil:
-    """journal: the writes of all calls of a script leave as one unit, less those that redis.set_repl keeps back."""
+    """The writes of all calls of a script leave as one unit, less those that redis.set_repl keeps back."""
     cdef Exec* x = k.x
     cdef Command* cmd = find_command(k, argv, argc)
     cdef uint32_t raised

@@ -121,7 +121,7 @@ def memory_section(s: Server) -> Rows:
         ("allocator_frag_bytes", 0), ("allocator_rss_ratio", f"{rss / max(1, used):.2f}"),
         ("allocator_rss_bytes", rss - used), ("rss_overhead_ratio", "1.00"), ("rss_overhead_bytes", 0),
         ("mem_fragmentation_ratio", f"{rss / max(1, used):.2f}"), ("mem_fragmentation_bytes", rss - used),
-        ("mem_not_counted_for_evict", 0), ("mem_replication_backlog", 0), ("mem_total_replication_buffers", 0),
+        ("mem_not_counted_for_evict", c["mem_not_counted_for_evict"]), ("mem_replication_backlog", 0), ("mem_total_replication_buffers", 0),
         ("mem_clients_slaves", 0), ("mem_clients_normal", clients), ("mem_cluster_links", 0), ("mem_aof_buffer", 0),
         ("mem_allocator", s.facts["mem_allocator"]), ("mem_overhead_db_hashtable_rehashing", rehashing),
         ("active_defrag_running", 0), ("lazyfree_pending_objects", c["lazyfree_pending_objects"]),
@@ -131,18 +131,35 @@ def memory_section(s: Server) -> Rows:
 
 def persistence_section(s: Server) -> Rows:
     """# Persistence"""
-    return [
-        ("loading", 0), ("async_loading", 0), ("current_cow_peak", 0), ("current_cow_size", 0),
-        ("current_cow_size_age", 0), ("current_fork_perc", "0.00"), ("current_save_keys_processed", 0),
-        ("current_save_keys_total", 0), ("rdb_changes_since_last_save", s.engine.counters()["dirty"]),
-        ("rdb_bgsave_in_progress", 0), ("rdb_last_save_time", int(s.started)), ("rdb_last_bgsave_status", "ok"),
-        ("rdb_last_bgsave_time_sec", -1), ("rdb_current_bgsave_time_sec", -1), ("rdb_saves", 0),
-        ("rdb_last_cow_size", 0), ("rdb_last_load_keys_expired", 0), ("rdb_last_load_keys_loaded", 0),
-        ("aof_enabled", 0), ("aof_rewrite_in_progress", 0), ("aof_rewrite_scheduled", 0),
-        ("aof_last_rewrite_time_sec", -1), ("aof_current_rewrite_time_sec", -1), ("aof_last_bgrewrite_status", "ok"),
-        ("aof_rewrites", 0), ("aof_rewrites_consecutive_failures", 0), ("aof_last_write_status", "ok"),
-        ("aof_last_cow_size", 0), ("module_fork_in_progress", 0), ("module_fork_last_cow_size", 0),
+    saving, aof, child, loading = s.saving, s.aof, s.children.active, s.loading.progress
+    rows: Rows = [
+        ("loading", int(loading is not None)), ("async_loading", 0),
+        ("current_cow_peak", child.cow_peak if child else 0), ("current_cow_size", child.cow if child else 0),
+        ("current_cow_size_age", int(time.monotonic() - child.cow_at) if child else 0),
+        ("current_fork_perc", f"{100 * child.keys / max(1, child.keys_total):.2f}" if child else "0.00"),
+        ("current_save_keys_processed", child.keys if child else 0),
+        ("current_save_keys_total", child.keys_total if child else 0),
+        ("rdb_changes_since_last_save", s.engine.counters()["dirty"]),
+        ("rdb_bgsave_in_progress", int(s.children.busy("rdb"))), ("rdb_last_save_time", saving.last_save),
+        ("rdb_last_bgsave_status", "ok" if saving.last_ok else "err"),
+        ("rdb_last_bgsave_time_sec", saving.last_seconds),
+        ("rdb_current_bgsave_time_sec", child.seconds if child and child.kind == "rdb" else -1),
+        ("rdb_saves", saving.saves), ("rdb_last_cow_size", saving.last_cow),
+        ("rdb_last_load_keys_expired", s.loading.keys_expired), ("rdb_last_load_keys_loaded", s.loading.keys_loaded),
+        ("aof_enabled", int(aof.enabled or aof.waiting_first)),
+        ("aof_rewrite_in_progress", int(s.children.busy("aof"))), ("aof_rewrite_scheduled", int(aof.scheduled)),
+        ("aof_last_rewrite_time_sec", aof.last_seconds),
+        ("aof_current_rewrite_time_sec", child.seconds if child and child.kind == "aof" else -1),
+        ("aof_last_bgrewrite_status", "ok" if aof.last_ok else "err"), ("aof_rewrites", aof.rewrites),
+        ("aof_rewrites_consecutive_failures", aof.failures),
+        ("aof_last_write_status", "err" if aof.write_error else "ok"), ("aof_last_cow_size", aof.last_cow),
+        ("module_fork_in_progress", 0), ("module_fork_last_cow_size", 0),
     ]
+    if aof.fd >= 0:
+        rows += aof.rows()
+    if loading is not None:
+        rows += loading.rows(s.loading.rdb_memory)
+    return rows
 
 
 def stats_section(s: Server) -> Rows:
@@ -164,10 +181,12 @@ def stats_section(s: Server) -> Rows:
         ("expired_stale_perc", f"{c['expired_stale_perc_x100'] / 100:.2f}"),
         ("expired_time_cap_reached_count", c["expired_time_cap_reached_count"]),
         ("expire_cycle_cpu_milliseconds", c["expire_cycle_cpu_milliseconds"]), ("evicted_keys", c["evicted_keys"]),
-        ("evicted_clients", 0), ("evicted_scripts", c["evicted_scripts"]), ("total_eviction_exceeded_time", 0),
-        ("current_eviction_exceeded_time", 0), ("keyspace_hits", c["keyspace_hits"]),
-        ("keyspace_misses", c["keyspace_misses"]), ("pubsub_channels", channels), ("pubsub_patterns", patterns),
-        ("pubsubshard_channels", shards), ("latest_fork_usec", 0), ("total_forks", 0), ("migrate_cached_sockets", 0),
+        ("evicted_clients", 0), ("evicted_scripts", c["evicted_scripts"]),
+        ("total_eviction_exceeded_time", c["total_eviction_exceeded_time"]),
+        ("current_eviction_exceeded_time", c["current_eviction_exceeded_time"]),
+        ("keyspace_hits", c["keyspace_hits"]), ("keyspace_misses", c["keyspace_misses"]),
+        ("pubsub_channels", channels), ("pubsub_patterns", patterns), ("pubsubshard_channels", shards),
+        ("latest_fork_usec", s.children.fork_us), ("total_forks", s.children.forks), ("migrate_cached_sockets", 0),
         ("slave_expires_tracked_keys", 0), ("active_defrag_hits", 0), ("active_defrag_misses", 0),
         ("active_defrag_key_hits", 0), ("active_defrag_key_misses", 0), ("total_active_defrag_time", 0),
         ("current_active_defrag_time", 0), ("tracking_total_keys", 0), ("tracking_total_items", 0),

@@ -5,13 +5,17 @@ The loop knows descriptors and times; what stands behind a descriptor that is no
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import os
+import select
 import signal
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .poller import READ, WRITE, best_poller
@@ -30,12 +34,14 @@ class Loop:
         self.on_close: Callable[[int], None] = os.close
         self.before_sleep: list[Callable[[], None]] = []     # run each turn before replies are sent
         self.running = False
+        self._signalled: deque[Callable[[], None]] = deque()  # run in the loop: a handler may interrupt anything
         self._timers: list[tuple[float, int, Callable[[], float | None]]] = []
         self._order = itertools.count()
         self._wake_in, self._wake_out = socket.socketpair()
         for end in (self._wake_in, self._wake_out):
             end.setblocking(False)
         self.watch(self._wake_in.fileno(), self._drain)
+        engine.wake_by(self._wake_out.fileno())
 
     # ---------------------------------------------------------------- descriptors
 
@@ -70,8 +76,30 @@ class Loop:
 
     def on_signal(self, number: int, fn: Callable[[], None]) -> None:
         """Calls fn in the loop soon after the signal."""
-        signal.signal(number, lambda *_: fn())
+        signal.signal(number, lambda *_: self._signalled.append(fn))
         signal.set_wakeup_fd(self._wake_out.fileno(), warn_on_full_buffer=False)
+
+    @contextlib.contextmanager
+    def signals_in_thread(self, fn: Callable[[int], None]) -> Iterator[None]:
+        """While this thread is busy inside the body, fn(number) is called in another for each signal that comes."""
+        done, tell = socket.socketpair()
+
+        def watch() -> None:
+            while True:
+                ready, _, _ = select.select([self._wake_in, done], [], [])
+                if done in ready:
+                    return
+                for number in self._wake_in.recv(64):
+                    fn(number)
+
+        watcher = threading.Thread(target=watch, name="signals", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            tell.close()
+            watcher.join()
+            done.close()
 
     def wake(self) -> None:
         """Ends the current wait; from any thread."""
@@ -86,6 +114,8 @@ class Loop:
                 pass
         except BlockingIOError:
             pass
+        while self._signalled:
+            self._signalled.popleft()()
 
     # ---------------------------------------------------------------- turning
 
@@ -152,6 +182,7 @@ class Loop:
     def close(self) -> None:
         """Gives the descriptors back."""
         signal.set_wakeup_fd(-1)
+        self.engine.wake_by(-1)
         self.poller.close()
         self._wake_in.close()
         self._wake_out.close()

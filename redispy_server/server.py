@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from redispy_core.engine import (NO_REPLY, Engine, Error, Map, Status, Verbatim, bucket_bounds, error_text,
+from redispy_core.engine import (Engine, Error, Map, Status, Verbatim, bucket_bounds, error_text,
                                  prefixed)
 from redispy_core.version import REDIS_VERSION, VERSION
 
@@ -19,8 +19,13 @@ from . import info
 from .config import ApplyError, Config, ConfigSetError, RewriteError
 from .connection import (BindError, Listener, is_loopback, listen_tcp, listen_unix,
                          set_keepalive)
+from .aof_files import AofFiles
+from .children import Children
+from .loading import Loading, Stopped
 from .logs import Log
 from .loop import Loop
+from .saving import Saving
+from .shutdown import Shutdown
 
 OK = Status(b"OK")
 RESERVED_FDS = 32               # descriptors kept for listeners, files and the log
@@ -48,6 +53,14 @@ class Server:
         self.bucket_bounds = bucket_bounds
         self.rates = info.Rates(self.engine.counters)
         self.exit_code = 0
+        self.running = False                # clients are served
+        self.stopping = False
+        self._listening = 0                 # bits of Engine.journal_to
+        self.children = Children(self.engine, self.loop, self.log)
+        self.loading = Loading(self)
+        self.saving = Saving(self)
+        self.aof = AofFiles(self)
+        self.shutdown = Shutdown(self)
         self._unix_path: str | None = None
         self._push_settings()
         self._hook_settings()
@@ -63,6 +76,7 @@ class Server:
         self.config.on_number = self.engine.set_knob
         self.config.push_numbers()
         self.engine.set_password(_secret(self.config["requirepass"]))
+        self.engine.key_load_delay = self.config["key-load-delay"]
         self.engine.debug_allowed = self.config["enable-debug-command"]
         self._push_output_limits()
 
@@ -76,9 +90,25 @@ class Server:
         on("requirepass", lambda old, new: self.engine.set_password(_secret(new)))
         on("client-output-buffer-limit", lambda old, new: self._push_output_limits())
         on("dir", lambda old, new: os.chdir(new))
+        on("maxmemory", lambda old, new: self._tell_excess(new))
+        on("activedefrag", lambda old, new: _refuse_defrag(new))
         on("maxclients", lambda old, new: self._raise_fd_limit(new, must=True))
+        self.config.on_apply_group(["save", "stop-writes-on-bgsave-error"], self.judge_disk)
+        self.config.on_apply_group(["appendfsync", "aof-timestamp-enabled"], self.aof.settings_changed)
+        on("no-appendfsync-on-rewrite", lambda old, new: self.aof.child_changed())
+        on("aof-disable-auto-gc", lambda old, new: self.aof.drop_history())
+        on("key-load-delay", lambda old, new: setattr(self.engine, "key_load_delay", new))
+        on("appendonly", lambda old, new: self._switch_aof(new))
         on("bind", lambda old, new: self._rebind("Failed to bind to specified addresses."))
         on("port", lambda old, new: self._rebind("Unable to listen on this port. Check server logs."))
+
+    def _tell_excess(self, limit: int) -> None:
+        """Keys are evicted at the end of this turn, if the policy allows it."""
+        used = self.engine.counters()["used_memory"]
+        if 0 < limit < used:
+            policy = self.config["maxmemory-policy"]
+            self.log("warning", f"WARNING: {used} bytes are in use, more than the new maxmemory of {limit}: keys will "
+                                f"be evicted or writes refused, as maxmemory-policy {policy} says")
 
     def _rebind(self, refusal_text: str) -> None:
         """Opens what is new before it closes what is no longer wanted; what stays is not touched."""
@@ -116,6 +146,33 @@ class Server:
         self.log("warning", f"maxclients lowered from {clients} to {soft - RESERVED_FDS}: the limit of open files "
                             f"is {soft}")
         self.config.assign("maxclients", str(soft - RESERVED_FDS))
+
+    # ---------------------------------------------------------------- durability
+
+    def journal_listens(self, target: int, on: bool) -> None:
+        """The append-only file (1) or replicas (2) are to hear of changes, or no longer."""
+        self._listening = self._listening | target if on else self._listening & ~target
+        self.engine.journal_to(self._listening)
+
+    def judge_disk(self) -> None:
+        """Refuses writes while they can't be made durable, as the settings ask."""
+        if self.aof.write_error:
+            self.engine.set_state("misconf", True, error_text("MISCONF_AOF", self.aof.write_error))
+        else:
+            c = self.config
+            self.engine.set_state("misconf", bool(c["save"] and c["stop-writes-on-bgsave-error"]
+                                                  and not self.saving.last_ok))
+
+    def _switch_aof(self, on: bool) -> None:
+        if on and not self.aof.enabled:
+            self.aof.enable()
+        elif not on:
+            self.aof.disable()
+
+    def die(self, code: int) -> None:
+        """Ends the process at once: going on would break a promise."""
+        self.log("warning", "The server ends now")
+        os._exit(code)
 
     # ---------------------------------------------------------------- listening
 
@@ -164,9 +221,14 @@ class Server:
         bodies: dict[str, Callable[..., Any]] = {
             "INFO": self._info, "CONFIG|GET": self._config_get, "CONFIG|SET": self._config_set,
             "CONFIG|REWRITE": self._config_rewrite, "CONFIG|RESETSTAT": self._config_resetstat,
-            "SHUTDOWN": self._shutdown, "LASTSAVE": lambda call: int(self.started)}
+            "SHUTDOWN": self.shutdown.command, "LASTSAVE": lambda call: self.saving.last_save,
+            "SAVE": self.saving.save_command, "BGSAVE": self.saving.bgsave_command,
+            "BGREWRITEAOF": self.aof.bgrewriteaof_command}
         for name, body in bodies.items():
             self.engine.bind(name, body)
+        self.engine.hooks["debug|reload"] = self.saving.reload_command
+        self.engine.hooks["debug|aof-flush-sleep"] = self.aof.flush_sleep_command
+        self.engine.hooks["debug|loadaof"] = self.aof.loadaof_command
         for line in self.config.renames:
             self.engine.registry.rename(*line.args[:2])
 
@@ -205,31 +267,17 @@ class Server:
         self.loop.turn()
         return self.abort_script
 
-    def _shutdown(self, call: Any, *options: bytes) -> Any:
-        words = {o.decode("utf-8", "replace").lower() for o in options}
-        if words - {"nosave", "save", "now", "force", "abort"} or {"nosave", "save"} <= words \
-                or ("abort" in words and len(words) > 1):
-            raise Error(error_text("SYNTAX"))
-        if "abort" in words:
-            raise Error(error_text("NO_SHUTDOWN"))
-        if self.engine.script_is_busy:
-            if "nosave" not in words:
-                raise Error(error_text("BUSY_SCRIPT"))
-            self.abort_script = True
-        self.log("notice", "User requested shutdown...")
-        self.stop()
-        return NO_REPLY
-
     # ---------------------------------------------------------------- life
 
     def _cron(self) -> float:
         self.engine.cron()
+        if not self.engine.cron_paused:
+            self.children.poll()
+            self.saving.cron()
+            self.aof.cron()
+            self.shutdown.act()
         self.rates.sample()
         return 1.0 / int(self.config["hz"])
-
-    def _on_signal(self, name: str) -> None:
-        self.log("warning", f"Received {name} scheduling shutdown...")
-        self.stop()
 
     def start(self) -> None:
         """Binds, announces itself, prepares timers and signals. Raises BindError."""
@@ -238,8 +286,11 @@ class Server:
         self.open_listeners()
         self._announce()
         self._warn_without_effect()
-        self.loop.on_signal(signal.SIGTERM, lambda: self._on_signal("SIGTERM"))
-        self.loop.on_signal(signal.SIGINT, lambda: self._on_signal("SIGINT"))
+        self.loop.on_signal(signal.SIGTERM, lambda: self.shutdown.on_signal("SIGTERM"))
+        self.loop.on_signal(signal.SIGINT, lambda: self.shutdown.on_signal("SIGINT"))
+        self.loop.on_signal(signal.SIGCHLD, self.children.poll)
+        self.children.on_change.append(self.aof.child_changed)
+        self.loop.before_sleep.append(self.aof.before_sleep)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         self.loop.call_later(0, self._cron)
@@ -250,15 +301,16 @@ class Server:
         """Settings that are understood and stored, and do nothing in this version: nobody shall rely on them."""
         c = self.config
         asked = {
-            "maxmemory": c["maxmemory"], "appendonly": c["appendonly"], "user": c.users, "aclfile": c["aclfile"],
+            "user": c.users, "aclfile": c["aclfile"],
             "tls-port": c["tls-port"], "replicaof": c["replicaof"], "cluster-enabled": c["cluster-enabled"],
             "loadmodule": c.modules,
         }
         for name, value in asked.items():
             if value:
                 self.log("warning", f"{name} is set but has no effect in redispy {VERSION}")
-        if c["save"]:
-            self.log("warning", f"redispy {VERSION} keeps data in memory only: save points are ignored")
+        if c["activedefrag"]:
+            self.log("warning", "activedefrag needs Redis's own allocator: it is turned off")
+            c.assign("activedefrag", "no")
 
     def _announce(self) -> None:
         where = f"Port: {self.config['port']}"
@@ -284,7 +336,15 @@ class Server:
             self.log("warning", f"Failed to write PID file: {e.strerror}")
 
     def run(self) -> int:
-        """Serves until a signal or SHUTDOWN; the exit status."""
+        """Loads what is on disk, then serves until a signal or SHUTDOWN; the exit status."""
+        try:
+            self.loading.at_start()
+        except self.loading.Failed:
+            return 1
+        except Stopped:
+            self._finish()
+            return self.exit_code
+        self.running = True
         self.ready()
         self.loop.run()
         self._finish()
@@ -292,6 +352,7 @@ class Server:
 
     def stop(self) -> None:
         """Ends run() soon."""
+        self.stopping = True
         self.loop.stop()
         self.loop.wake()
 
@@ -308,6 +369,13 @@ class Server:
 def refusal(name: str) -> bytes:
     """An error reply as bytes, for a connection that does not become a client."""
     return f"-{error_text(name)}\r\n".encode()
+
+
+def _refuse_defrag(wanted: bool) -> None:
+    """The reply of a server that was built with another allocator."""
+    if wanted:
+        raise ApplyError("Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified "
+                         "Jemalloc like the one shipped by default with the Redis source distribution")
 
 
 def _secret(text: str | None) -> bytes | None:

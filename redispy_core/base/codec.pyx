@@ -1,7 +1,8 @@
 """Checksums, hashes and LZF (see codec.pxd).
 
-Sources: CRC-16/XMODEM and CRC-64/Jones by their catalogued parameters (CRC-64 takes eight bytes a step through eight
-tables); SHA-1 and SHA-256 as FIPS 180-4 defines them; SipHash-1-3 after Aumasson and Bernstein, "SipHash: a fast
+Sources: CRC-16/XMODEM and CRC-64/Jones by their catalogued parameters. CRC-64 takes eight bytes a step through eight
+tables; long texts are first folded to 16 bytes by carry-less multiplication where the processor has it (Gopal et al.,
+"Fast CRC computation for generic polynomials using PCLMULQDQ instruction"). SHA-1 and SHA-256 as FIPS 180-4 defines them; SipHash-1-3 after Aumasson and Bernstein, "SipHash: a fast
 short-input PRF". Tables and round constants are computed at import.
 
 LZF blocks are a sequence of
@@ -9,15 +10,17 @@ LZF blocks are a sequence of
     LLLooooo o2                    copy L+2 bytes (L = 1..6) from (ooooo<<8 | o2) + 1 bytes back
     111ooooo L2 o2                 copy L2+9 bytes, likewise
 The compressor chooses matches and gives up exactly where Redis's writer does, so that equal values have equal dumps.
-Its table of positions belongs to the thread and is all zeros between calls.
+Its table of positions belongs to the thread. Positions go on counting from call to call, so that what stands there of
+earlier texts is below every position of this one, and nothing has to be cleared.
 """
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
-from .rp cimport likely, rp_bswap32, rp_load32le, rp_load64le, rp_store64be, unlikely
+from .rp cimport likely, rp_bswap32, rp_ctz64, rp_load32le, rp_load64le, rp_store64be, unlikely
 
 cdef extern from *:
     """
     static __thread uint32_t lzf_table[65536];
+    static __thread uint32_t lzf_base;          /* above every position in the table */
     #define codec_rotl32(x, n) (((uint32_t)(x) << (n)) | ((uint32_t)(x) >> (32 - (n))))
     /* A round each; callers turn the names round instead of the values. */
     #define SHA1_ROUND(a, b, c, d, e, f, w) do { \\
@@ -29,8 +32,41 @@ cdef extern from *:
     #define SIP_ROUND(a, b, c, d) do { \\
         a += b; c += d; b = codec_rotl64(b, 13) ^ a; d = codec_rotl64(d, 16) ^ c; a = codec_rotl64(a, 32); \\
         c += b; a += d; b = codec_rotl64(b, 17) ^ c; d = codec_rotl64(d, 21) ^ a; c = codec_rotl64(c, 32); } while (0)
+    #if defined(__x86_64__)
+    #include <immintrin.h>
+    __attribute__((target("pclmul,sse4.1")))
+    static inline __m128i crc64_fold1(__m128i v, __m128i k, __m128i next) {
+        return _mm_xor_si128(_mm_xor_si128(_mm_clmulepi64_si128(v, k, 0x00), _mm_clmulepi64_si128(v, k, 0x11)), next);
+    }
+    /* Folds n bytes (a multiple of 64, at least 128), begun with crc, to 16 bytes with the same checksum from 0.
+       k: multipliers that move the halves of a block 64 bytes on, then 16. */
+    __attribute__((target("pclmul,sse4.1")))
+    static void crc64_fold(uint64_t crc, const uint8_t *p, size_t n, const uint64_t *k, uint8_t *out) {
+        const __m128i *q = (const __m128i *)p;
+        const __m128i far = _mm_loadu_si128((const __m128i *)k), near = _mm_loadu_si128((const __m128i *)(k + 2));
+        __m128i a = _mm_xor_si128(_mm_loadu_si128(q), _mm_cvtsi64_si128((long long)crc));
+        __m128i b = _mm_loadu_si128(q + 1), c = _mm_loadu_si128(q + 2), d = _mm_loadu_si128(q + 3);
+        for (q += 4, n -= 64; n >= 64; q += 4, n -= 64) {
+            a = crc64_fold1(a, far, _mm_loadu_si128(q));
+            b = crc64_fold1(b, far, _mm_loadu_si128(q + 1));
+            c = crc64_fold1(c, far, _mm_loadu_si128(q + 2));
+            d = crc64_fold1(d, far, _mm_loadu_si128(q + 3));
+        }
+        b = crc64_fold1(a, near, b);
+        c = crc64_fold1(b, near, c);
+        d = crc64_fold1(c, near, d);
+        _mm_storeu_si128((__m128i *)out, d);
+    }
+    static int crc64_can_fold(void) { return __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1"); }
+    #else
+    static void crc64_fold(uint64_t crc, const uint8_t *p, size_t n, const uint64_t *k, uint8_t *out) { }
+    static int crc64_can_fold(void) { return 0; }
+    #endif
     """
     uint32_t lzf_table[65536]
+    uint32_t lzf_base
+    void crc64_fold(uint64_t crc, const uint8_t* p, size_t n, const uint64_t* k, uint8_t* out) nogil
+    bint crc64_can_fold() nogil
     uint32_t codec_rotl32(uint32_t x, int n) nogil
     void SHA1_ROUND(uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e, uint32_t f, uint32_t w) nogil
     void SHA256_ROUND(uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e, uint32_t f, uint32_t g, uint32_t h,
@@ -38,15 +74,19 @@ cdef extern from *:
     void SIP_ROUND(uint64_t a, uint64_t b, uint64_t c, uint64_t d) nogil
 
 cdef enum:
+    CRC64_FOLD_MIN = 256                # shorter texts are not worth folding
     LZF_HASH_SIZE = 65536
     LZF_MAX_DISTANCE = 8192
     LZF_MAX_LENGTH = 264
     LZF_MAX_LITERAL = 32
+    LZF_MAX_TEXT = 0xFFFF0000
     SHA_BLOCK = 64
 
 # Tables, written once at import and never after.
 cdef uint16_t CRC16[256]
 cdef uint64_t CRC64[8][256]
+cdef uint64_t CRC64_FOLD[4]
+cdef bint can_fold
 cdef uint32_t SHA256_K[64]
 cdef uint32_t SHA256_START[8]
 
@@ -75,8 +115,7 @@ cdef int key_slot(const char* key, size_t n) noexcept nogil:
     return crc16(key, n) & 16383
 
 
-cdef uint64_t crc64(uint64_t crc, const void* s, size_t n) noexcept nogil:
-    cdef const uint8_t* p = <const uint8_t*>s
+cdef uint64_t crc64_by_table(uint64_t crc, const uint8_t* p, size_t n) noexcept nogil:
     while n >= 8:
         crc ^= rp_load64le(p)
         crc = (CRC64[7][crc & 255] ^ CRC64[6][(crc >> 8) & 255] ^ CRC64[5][(crc >> 16) & 255]
@@ -89,6 +128,19 @@ cdef uint64_t crc64(uint64_t crc, const void* s, size_t n) noexcept nogil:
         p += 1
         n -= 1
     return crc
+
+
+cdef uint64_t crc64(uint64_t crc, const void* s, size_t n) noexcept nogil:
+    cdef const uint8_t* p = <const uint8_t*>s
+    cdef uint8_t folded[16]
+    cdef size_t most
+    if n >= CRC64_FOLD_MIN and can_fold:
+        most = n & ~<size_t>63
+        crc64_fold(crc, p, most, CRC64_FOLD, folded)
+        crc = crc64_by_table(0, folded, 16)
+        p += most
+        n -= most
+    return crc64_by_table(crc, p, n)
 
 
 # --- SHA
@@ -302,94 +354,116 @@ cdef inline uint32_t lzf_index(uint32_t head) noexcept nogil:
     return ((head >> 8) - 5 * head) & (LZF_HASH_SIZE - 1)
 
 
-cdef inline size_t lzf_match(const uint8_t* src, size_t ref, size_t i, size_t n) noexcept nogil:
+cdef inline size_t lzf_match(const uint8_t* ref, const uint8_t* p, const uint8_t* end) noexcept nogil:
     """Length of the match, of which three bytes are known."""
-    cdef size_t limit = n - i - 2, length = 3
+    cdef size_t limit = <size_t>(end - p) - 2, length = 3
+    cdef uint64_t differ
     if limit > LZF_MAX_LENGTH:
         limit = LZF_MAX_LENGTH
     if limit == 17 or limit == 18:         # compat: Redis's writer looks a little further here
         limit = 19
-    while length < limit and src[ref + length] == src[i + length]:
+    while length + 8 <= limit:
+        differ = rp_load64le(ref + length) ^ rp_load64le(p + length)
+        if differ:
+            return length + (rp_ctz64(differ) >> 3)
+        length += 8
+    while length < limit and ref[length] == p[length]:
         length += 1
     return length
 
 
-cdef inline size_t lzf_put_copy(uint8_t* dst, size_t back, size_t length) noexcept nogil:
-    """Write a copy of `length` bytes from back + 1 bytes before; bytes written."""
+cdef inline uint8_t* lzf_put_literals(uint8_t* out, const uint8_t* p, size_t n) noexcept nogil:
+    """Writes up to 32 literals; n may be 0."""
+    if n:
+        out[0] = <uint8_t>(n - 1)
+        memcpy(out + 1, p, n)
+        out += n + 1
+    return out
+
+
+cdef inline uint8_t* lzf_put_copy(uint8_t* out, size_t back, size_t length) noexcept nogil:
+    """Writes a copy of `length` bytes from back + 1 bytes before."""
     length -= 2
     if length < 7:
-        dst[0] = <uint8_t>((back >> 8) + (length << 5))
-        dst[1] = <uint8_t>back
-        return 2
-    dst[0] = <uint8_t>((back >> 8) + (7 << 5))
-    dst[1] = <uint8_t>(length - 7)
-    dst[2] = <uint8_t>back
-    return 3
+        out[0] = <uint8_t>((back >> 8) + (length << 5))
+        out[1] = <uint8_t>back
+        return out + 2
+    out[0] = <uint8_t>((back >> 8) + (7 << 5))
+    out[1] = <uint8_t>(length - 7)
+    out[2] = <uint8_t>back
+    return out + 3
 
 
-cdef size_t lzf_scan(const uint8_t* src, size_t n, uint8_t* dst, size_t cap) noexcept nogil:
-    """Compress; 0 = does not fit. Leaves its positions in the table."""
-    cdef size_t i = 0, o = 0, pending = 0, ref, length
-    cdef uint32_t head, slot
-    # o = bytes finished; the run of `pending` literals stands behind the place of its control byte dst[o].
-    while i + 2 < n:
-        head = lzf_head(src + i)
-        slot = lzf_index(head)
-        ref = lzf_table[slot]
-        lzf_table[slot] = <uint32_t>i
-        if ref > 0 and i - ref - 1 < LZF_MAX_DISTANCE and lzf_head(src + ref) == head:
-            if o + pending + (pending != 0) + 4 >= cap:
+cdef size_t lzf_scan(const uint8_t* src, size_t n, uint8_t* dst, size_t cap, uint32_t base) noexcept nogil:
+    """Compresses; 0 = does not fit. The table gets base + i for a position i of src; ends where less than three bytes
+    are left."""
+    cdef const uint8_t* p = src
+    cdef const uint8_t* end = src + n
+    cdef const uint8_t* last = end - 2 if n > 2 else src    # no position from here on can begin a match
+    cdef const uint8_t* literals = src              # those not yet written begin here, 32 at most
+    cdef const uint8_t* full                        # where they are 32
+    cdef const uint8_t* stop
+    cdef uint8_t* out = dst
+    cdef uint8_t* limit = dst + cap
+    cdef uint32_t head = 0, distance = 0, slot, at
+    cdef size_t length
+    if n > 2:
+        head = <uint32_t>p[0] << 8 | p[1]
+    while p < last:
+        full = literals + LZF_MAX_LITERAL
+        stop = full if full < last else last
+        if limit - out - 1 < stop - literals:       # as a literal, the byte there and those behind do not fit
+            stop = literals + (limit - out - 1) if limit > out else literals
+        while True:
+            if p >= stop:
+                if stop == full or stop == last:
+                    break
+                # Only a match helps, and it would need more room than a literal does.
                 return 0
-            length = lzf_match(src, ref, i, n)
-            if pending:
-                dst[o] = <uint8_t>(pending - 1)
-                o += pending + 1
-                pending = 0
-            o += lzf_put_copy(dst + o, i - ref - 1, length)
-            i += length
-            if i + 2 >= n:
+            head = (head << 8 | p[2]) & 0xFFFFFF
+            slot = lzf_index(head)
+            at = base + <uint32_t>(p - src)
+            distance = at - lzf_table[slot]
+            lzf_table[slot] = at
+            # Less than at - base: within this text, and not its first position. (compat: Redis's writer never uses it.)
+            if distance <= LZF_MAX_DISTANCE and distance < at - base and lzf_head(p - distance) == head:
                 break
-            lzf_table[lzf_index(lzf_head(src + i - 2))] = <uint32_t>(i - 2)
-            lzf_table[lzf_index(lzf_head(src + i - 1))] = <uint32_t>(i - 1)
+            p += 1
+        if p >= stop:
+            if stop == full:
+                out = lzf_put_literals(out, literals, LZF_MAX_LITERAL)
+                literals = p
             continue
-        if o + 1 + pending >= cap:
+        length = p - literals
+        if out + length + (length != 0) + 4 >= limit:
             return 0
-        dst[o + 1 + pending] = src[i]
-        pending += 1
-        i += 1
-        if pending == LZF_MAX_LITERAL:
-            dst[o] = LZF_MAX_LITERAL - 1
-            o += LZF_MAX_LITERAL + 1
-            pending = 0
-    if o + 1 + pending + 3 > cap:
+        out = lzf_put_literals(out, literals, length)
+        length = lzf_match(p - distance, p, end)
+        out = lzf_put_copy(out, distance - 1, length)
+        p += length
+        literals = p
+        if p < last:
+            lzf_table[lzf_index(lzf_head(p - 2))] = base + <uint32_t>(p - 2 - src)
+            lzf_table[lzf_index(lzf_head(p - 1))] = base + <uint32_t>(p - 1 - src)
+            head = <uint32_t>p[0] << 8 | p[1]
+    if out + 1 + (p - literals) + 3 > limit:
         return 0
-    while i < n:
-        dst[o + 1 + pending] = src[i]
-        pending += 1
-        i += 1
-        if pending == LZF_MAX_LITERAL:
-            dst[o] = LZF_MAX_LITERAL - 1
-            o += LZF_MAX_LITERAL + 1
-            pending = 0
-    if pending:
-        dst[o] = <uint8_t>(pending - 1)
-        o += pending + 1
-    return o
+    while end - literals >= LZF_MAX_LITERAL:
+        out = lzf_put_literals(out, literals, LZF_MAX_LITERAL)
+        literals += LZF_MAX_LITERAL
+    return lzf_put_literals(out, literals, end - literals) - dst
 
 
 cdef size_t lzf_compress(const void* src, size_t n, void* dst, size_t cap) noexcept nogil:
-    cdef size_t size, i
-    cdef const uint8_t* p = <const uint8_t*>src
-    if n == 0 or n > 0xFFFFFFFFULL:
+    global lzf_base
+    cdef uint32_t base = lzf_base
+    if n == 0 or n > LZF_MAX_TEXT:
         return 0
-    size = lzf_scan(p, n, <uint8_t*>dst, cap)
-    # Zero again what was entered: cheaper than the whole table for a small text.
-    if n < LZF_HASH_SIZE // 4:
-        for i in range(n - 2 if n > 2 else 0):
-            lzf_table[lzf_index(lzf_head(p + i))] = 0
-    else:
+    if base == 0 or base > <uint32_t>-1 - <uint32_t>n:      # the thread's first, or positions come to their end
         memset(lzf_table, 0, sizeof(lzf_table))
-    return size
+        base = LZF_MAX_DISTANCE + 1                         # farther from 0 than a match reaches
+    lzf_base = base + <uint32_t>n
+    return lzf_scan(<const uint8_t*>src, n, <uint8_t*>dst, cap, base)
 
 
 cdef size_t lzf_decompress(const void* src, size_t n, void* dst, size_t cap) noexcept nogil:
@@ -446,6 +520,7 @@ def _fraction_bits(n, root):
 
 
 def _build_tables():
+    global can_fold
     cdef int i, j
     cdef uint16_t a
     cdef uint64_t b
@@ -461,6 +536,13 @@ def _build_tables():
         for j in range(1, 8):
             b = CRC64[j - 1][i]
             CRC64[j][i] = CRC64[0][b & 255] ^ (b >> 8)
+    # Multipliers x**(bits - 1) mod P, bits reflected: 64 and 16 bytes on, the half that lies ahead first.
+    for i, bits in enumerate((512 + 64, 512, 128 + 64, 128)):
+        b = 1ULL << 63                              # 1
+        for j in range(bits - 1):
+            b = (b >> 1) ^ (0x95AC9329AC4BC9B5ULL if b & 1 else 0)
+        CRC64_FOLD[i] = b
+    can_fold = crc64_can_fold()
     primes = [n for n in range(2, 312) if all(n % d for d in range(2, n))]
     for i in range(64):
         SHA256_K[i] = _fraction_bits(primes[i], 3)

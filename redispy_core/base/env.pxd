@@ -58,6 +58,7 @@ cdef struct Knobs:
     int64_t min_replicas_max_lag
     int64_t cluster_enabled
     int64_t hide_user_data_from_log
+    int64_t replica_ignore_maxmemory
 
 cdef enum MaxmemoryPolicy:
     POLICY_LRU = 1

@@ -47,6 +47,7 @@ KNOBS = {
     "repl_backlog_size": 1 << 20, "replica_read_only": 1, "replica_serve_stale_data": 1, "appendonly": 0,
     "aof_timestamp_enabled": 0, "busy_reply_threshold": 5000, "stop_writes_on_bgsave_error": 1,
     "min_replicas_to_write": 0, "min_replicas_max_lag": 10, "cluster_enabled": 0, "hide_user_data_from_log": 0,
+    "replica_ignore_maxmemory": 1,
 }
 
 cdef struct KnobRow:

@@ -14,11 +14,16 @@ Blocks have no header. A free block holds the link to the next free one of its s
 `bump`, so a fresh span takes memory only as it fills. A span whose last block is freed goes back to the arena and its
 pages to the system, but for a few kept warm. Blocks whose size is a multiple of 64 are aligned to 64.
 
-Threads: a Mem and its blocks belong to its engine's thread.
+Threads: a Mem and its blocks belong to its engine's thread. A helper (mem_helper_init) frees blocks on another one
+without touching the spans: it chains a span's blocks through the blocks themselves and notes the chain in a table of
+its own, found by the span's number. The owner hangs each chain into its span as a whole, so a lock a batch is all the
+synchronisation there is, and the owner's own allocations pay one test of a pointer. Counters stay exact: they change
+when the owner takes the chains back. Large blocks go straight to the allocator below, whose free may be called from
+any thread.
 """
 from libc.stdint cimport int64_t
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uintptr_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 from .rp cimport likely, unlikely, rp_assert
 
@@ -124,6 +129,8 @@ cdef enum:
     SPANS_AN_ARENA = 1 << (ARENA_BITS - SPAN_BITS)
     OPEN_SPANS = 16             # become accessible together: 1 MB
     WARM_SPANS = 16             # free spans that keep their pages
+    RETURNS = 512               # chains that a MemReturns has room for at first
+    RETURN_BLOCKS = 1 << 16     # blocks after which a helper's returns are due
     PAGE = 4096                 # kept of a cold span for its link; a larger page is simply not released
 
 cdef struct Span:
@@ -144,6 +151,28 @@ cdef struct Arena:
     int warm                    # returned spans that have their pages
     Span* free                  # returned spans, newest first
     Arena* older
+    uint32_t* noted             # the helper's: by span number, its chain's place + 1 in the open MemReturns; NULL: none yet
+
+cdef struct Chain:              # blocks of one span that a helper freed
+    Span* span
+    void* head
+    void* tail
+    size_t count
+
+cdef struct MemReturns:
+    size_t used                 # of large blocks and mappings: what the owner's counters change by (modulo 2**64)
+    size_t blocks
+    size_t n
+    size_t cap
+    size_t done                 # chains that the owner has taken
+    MemReturns* next
+    Chain chains[1]
+
+cdef struct MemHelper:
+    MemReturns* open
+    size_t freed                # blocks in it
+    mem_full_fn full
+    void* ctx
 
 cdef Arena* arena_at[ARENA_TABLE]       # by address >> ARENA_BITS
 
@@ -212,7 +241,10 @@ cdef Arena* new_arena(Mem* m) noexcept nogil:
 
 cdef Span* fresh_span(Mem* m) noexcept nogil:
     cdef Arena* a = m.arenas
-    cdef Span* p
+    cdef Span* p = m.cold
+    if p != NULL:
+        m.cold = p.next
+        return p
     while a != NULL:
         if a.free != NULL:
             p = a.free
@@ -295,12 +327,20 @@ cdef inline void* slab_alloc(Mem* m, size_t n) noexcept nogil:
     return block
 
 
+cdef inline void release_pages(Span* p) noexcept nogil:
+    raw_release(<char*>p + PAGE, SPAN - PAGE)           # the first page keeps the link
+
+
 cdef void return_span(Mem* m, Span* p) noexcept nogil:
     cdef Arena* a = p.arena
     if p.listed:
         unlist(m, p)
     if a.warm >= WARM_SPANS:
-        raw_release(<char*>p + PAGE, SPAN - PAGE)       # the first page keeps the link
+        if m.leave_cold:
+            p.next = m.cold
+            m.cold = p
+            return
+        release_pages(p)
     else:
         a.warm += 1
     p.next = a.free
@@ -321,6 +361,143 @@ cdef inline void slab_free(Mem* m, Span* p, void* block) noexcept nogil:
         enlist(m, p)
 
 
+# ---------------------------------------------------------------- freeing for another thread
+
+cdef void mem_helper_init(Mem* h, mem_full_fn full, void* ctx) noexcept nogil:
+    mem_init(h)
+    h.no_slabs = True
+    h.helper = <MemHelper*>calloc(1, sizeof(MemHelper))
+    if h.helper == NULL:
+        raw_out_of_memory(sizeof(MemHelper))
+    h.helper.full = full
+    h.helper.ctx = ctx
+
+
+cdef void mem_helper_destroy(Mem* h) noexcept nogil:
+    rp_assert(h.helper.open == NULL and h.used == 0)
+    free(h.helper)
+    h.helper = NULL
+
+
+cdef MemReturns* more_returns(MemReturns* r) noexcept nogil:
+    cdef size_t cap = 2 * r.cap if r != NULL else RETURNS
+    cdef MemReturns* q = <MemReturns*>realloc(r, sizeof(MemReturns) + cap * sizeof(Chain))
+    if q == NULL:
+        raw_out_of_memory(cap * sizeof(Chain))
+    if r == NULL:
+        memset(q, 0, sizeof(MemReturns))
+    q.cap = cap
+    return q
+
+
+cdef inline uint32_t* note_of(Span* s) noexcept nogil:
+    cdef Arena* a = arena_at[<uintptr_t>s >> ARENA_BITS]
+    if unlikely(a.noted == NULL):
+        a.noted = <uint32_t*>raw_map(SPANS_AN_ARENA * sizeof(uint32_t))
+        if a.noted == NULL:
+            raw_out_of_memory(SPANS_AN_ARENA * sizeof(uint32_t))
+    return a.noted + (<uintptr_t>s >> SPAN_BITS) % SPANS_AN_ARENA
+
+
+cdef void helper_free(Mem* h, Span* s, void* block) noexcept nogil:
+    cdef MemHelper* q = h.helper
+    cdef uint32_t* note = note_of(s)
+    cdef Chain* c
+    if note[0]:
+        c = &q.open.chains[note[0] - 1]
+        memcpy(block, &c.head, sizeof(void*))
+    else:
+        if q.open == NULL or q.open.n == q.open.cap:
+            q.open = more_returns(q.open)
+        c = &q.open.chains[q.open.n]
+        q.open.n += 1
+        note[0] = <uint32_t>q.open.n
+        c.span = s
+        c.tail = block
+        c.count = 0
+    c.head = block
+    c.count += 1
+    q.freed += 1
+    if unlikely(q.freed == RETURN_BLOCKS):
+        q.full(q.ctx)
+
+
+cdef MemReturns* mem_helper_take(Mem* h) noexcept nogil:
+    cdef MemHelper* q = h.helper
+    cdef MemReturns* r = q.open
+    cdef size_t i
+    if r == NULL:
+        if h.used == 0 and h.blocks == 0:
+            return NULL
+        r = more_returns(NULL)
+    for i in range(r.n):
+        note_of(r.chains[i].span)[0] = 0
+    r.used = h.used
+    r.blocks = h.blocks
+    h.used = h.blocks = 0
+    q.open = NULL
+    q.freed = 0
+    return r
+
+
+cdef void take_chain(Mem* m, Chain* c) noexcept nogil:
+    cdef Span* p = c.span
+    p.used -= <uint32_t>c.count
+    m.used -= c.count * p.size
+    m.blocks -= c.count
+    if p != m.now[p.cls]:
+        if p.used == 0:
+            return_span(m, p)
+            return
+        if not p.listed:
+            enlist(m, p)
+    memcpy(c.tail, &p.free, sizeof(void*))
+    p.free = c.head
+
+
+cdef bint mem_take_back(Mem* m, MemReturns* r, int spans) noexcept nogil:
+    m.used += r.used
+    m.blocks += r.blocks
+    r.used = r.blocks = 0
+    while r.done < r.n:
+        if spans == 0:
+            return False
+        spans -= 1
+        take_chain(m, &r.chains[r.done])
+        r.done += 1
+    free(r)
+    return True
+
+
+cdef Span* mem_cold_take(Mem* m) noexcept nogil:
+    cdef Span* p = m.cold
+    m.cold = NULL
+    return p
+
+
+cdef void mem_cold_release(Span* p) noexcept nogil:
+    while p != NULL:
+        release_pages(p)
+        p = p.next
+
+
+cdef void mem_cold_return(Mem* m, Span* p) noexcept nogil:
+    cdef Span* next
+    while p != NULL:
+        next = p.next
+        p.next = p.arena.free
+        p.arena.free = p
+        p = next
+
+
+cdef MemReturns* mem_returns_next(MemReturns* r) noexcept nogil:
+    return r.next
+
+
+cdef void mem_returns_link(MemReturns* r, MemReturns* next) noexcept nogil:
+    r.next = next
+
+
 # ---------------------------------------------------------------- the allocator
 
 cdef void mem_init(Mem* m) noexcept nogil:
@@ -336,6 +513,8 @@ cdef void mem_destroy(Mem* m) noexcept nogil:
         m.arenas = a.older
         arena_at[<uintptr_t>a.base >> ARENA_BITS] = NULL
         munmap(a.base, <size_t>1 << ARENA_BITS)
+        if a.noted != NULL:
+            munmap(a.noted, SPANS_AN_ARENA * sizeof(uint32_t))
         free(a)
     mem_init(m)
 
@@ -444,7 +623,10 @@ cdef void mem_free(Mem* m, void* p) noexcept nogil:
         return
     s = span_of(p)
     if likely(s != NULL):
-        slab_free(m, s, p)
+        if unlikely(m.helper != NULL):
+            helper_free(m, s, p)
+        else:
+            slab_free(m, s, p)
         return
     m.used -= raw_usable(p)
     m.blocks -= 1
@@ -521,3 +703,84 @@ cdef class MemFace:
 def allocator_name():
     """Name and version of the allocator below, as INFO's mem_allocator reports it."""
     return (<bytes>mem_allocator_name()).decode()
+
+
+cdef class MemHelperFace:
+    """A helper of a MemFace for tests: the owner allocates, another thread frees, the owner takes back."""
+    cdef readonly MemFace owner
+    cdef Mem mem
+    cdef size_t full
+
+    def __cinit__(self, MemFace owner):
+        self.owner = owner
+        mem_helper_init(&self.mem, count_full, <void*>self)
+
+    def __dealloc__(self):
+        mem_helper_destroy(&self.mem)
+
+    @property
+    def was_full(self):
+        """How often much had gathered."""
+        return self.full
+
+    def fill(self, sizes):
+        """Blocks of these sizes, each full of its own mark; their addresses."""
+        blocks = []
+        for i, n in enumerate(sizes):
+            p = <char*>mem_alloc(&self.owner.mem, n)
+            memset(p, i % 251, n)
+            blocks.append((<uintptr_t>p, n, i % 251))
+        return blocks
+
+    def check(self, list blocks):
+        """Each block still has its mark."""
+        cdef size_t k
+        for address, n, mark in blocks:
+            p = <unsigned char*><uintptr_t>address
+            for k in range(n):
+                assert p[k] == mark, (n, k)
+
+    def owner_free(self, list blocks):
+        for address, _, _ in blocks:
+            mem_free(&self.owner.mem, <void*><uintptr_t>address)
+
+    def free(self, list blocks):
+        """Frees them as the helper, without the GIL: beside what the owner does meanwhile."""
+        cdef size_t n = len(blocks)
+        cdef size_t i
+        cdef void** all = <void**>calloc(n + 1, sizeof(void*))
+        for i in range(n):
+            all[i] = <void*><uintptr_t>blocks[i][0]
+        with nogil:
+            for i in range(n):
+                mem_free(&self.mem, all[i])
+        free(all)
+
+    def take(self):
+        """What was freed, for take_back; None: nothing."""
+        cdef MemReturns* r = mem_helper_take(&self.mem)
+        return <uintptr_t>r if r != NULL else None
+
+    def take_back(self, returns, int spans=1 << 30):
+        """True when the owner has all of it."""
+        return mem_take_back(&self.owner.mem, <MemReturns*><uintptr_t>returns, spans)
+
+    def release_cold(self):
+        """What a helper does with empty spans that the owner leaves to it; how many there were."""
+        cdef Span* p
+        cdef size_t n = 0
+        cdef Span* cold
+        self.owner.mem.leave_cold = True
+        cold = p = mem_cold_take(&self.owner.mem)
+        while p != NULL:
+            p = p.next
+            n += 1
+        with nogil:
+            mem_cold_release(cold)
+        mem_cold_return(&self.owner.mem, cold)
+        return n
+
+
+cdef void count_full(void* ctx) noexcept nogil:
+    with gil:
+        (<MemHelperFace>ctx).full += 1

@@ -15,6 +15,7 @@ cdef bint num_parse_memory(const char* s, size_t n, int64_t* out) noexcept nogil
 cdef int num_print_i64(char* buf, int64_t v) noexcept nogil                            # <= 20 chars; the fast path of every integer reply
 cdef int num_print_u64(char* buf, uint64_t v) noexcept nogil
 cdef int num_print_double(char* buf, double v) noexcept nogil                          # shortest text that reads back (scores, RESP3 doubles): 3, 2.5, 1e+21, inf, -inf, nan
+cdef int num_print_shortest(char* buf, double v) noexcept nogil                        # the same, but integers get an exponent as other numbers do: 1e+17
 cdef int num_print_ld(char* buf, long double v, bint human) noexcept nogil             # human: %.17Lf, trailing zeros cut (INCRBYFLOAT); else %.17Lg. buf: LD_BUF
 cdef int num_digits10(uint64_t v) noexcept nogil                                       # decimal digits of v (0 -> 1)
 cdef int num_human_bytes(char* buf, uint64_t n) noexcept nogil                         # "512B", "1.00K", "2.25M": INFO's *_human

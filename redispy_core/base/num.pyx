@@ -502,32 +502,36 @@ cdef int put_digits_form(char* buf, const char* d, int n, int k) noexcept nogil:
     return 2 - whole + n
 
 
-cdef int num_print_double(char* buf, double v) noexcept nogil:
+cdef int num_print_shortest(char* buf, double v) noexcept nogil:
     cdef char d[24]
     cdef int n, k
-    cdef int64_t whole
+    cdef int sign = 0
     if unlikely(v - v != 0):
         if v != v:
             memcpy(buf, b"nan", 4)
             return 3
         memcpy(buf, b"-inf" if v < 0 else b"inf", 5 if v < 0 else 4)
         return 4 if v < 0 else 3
+    if num_double_bits(v) >> 63:
+        buf[0] = c'-'
+        sign = 1
+        v = -v
+    if v == 0:
+        memcpy(buf + sign, b"0", 2)
+        return sign + 1
+    n = grisu(d, v, &k)
+    n = sign + put_digits_form(buf + sign, d, n, k)
+    buf[n] = 0
+    return n
+
+
+cdef int num_print_double(char* buf, double v) noexcept nogil:
+    cdef int64_t whole
     if -4611686018427387904.0 <= v <= 4611686018427387904.0:
         whole = <int64_t>v
         if <double>whole == v and (whole != 0 or num_double_bits(v) == 0):
             return num_print_i64(buf, whole)
-    if num_double_bits(v) >> 63:
-        buf[0] = c'-'
-        if v == 0:
-            memcpy(buf + 1, b"0", 2)
-            return 2
-        n = grisu(d, -v, &k)
-        n = put_digits_form(buf + 1, d, n, k) + 1
-    else:
-        n = grisu(d, v, &k)
-        n = put_digits_form(buf, d, n, k)
-    buf[n] = 0
-    return n
+    return num_print_shortest(buf, v)
 
 
 cdef int point_of_locale(char* buf, int n) noexcept nogil:

@@ -4,27 +4,28 @@ What belongs to the server (the log, replication, files) it does itself: a subco
 the engine's hooks as "debug|<word>", hook(*args) -> reply. Refused unless enable-debug-command allows it.
 """
 from libc.signal cimport SIGSEGV, raise_
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t
 from libc.stdio cimport fflush, printf, snprintf, stdout
 from libc.string cimport memcpy, memset
-from ..base.codec cimport sha1
 from ..base.env cimport env_advance_us
 from ..base.mem cimport mem_alloc, mem_free, mem_try_alloc, mem_usable
 from ..base.num cimport num_parse_double, num_parse_i64, num_parse_memory, num_print_i64
 from ..base.rp cimport rp_assert, rp_panic
 from ..base.sds cimport Sds, Slice, sds_append, sds_free, sds_new, slice_of
 from ..exec.args cimport *
-from ..exec.client cimport (CL_FAKE, CL_UNIX, Client, Ctx, client_free, client_new)
+from ..exec.client cimport CL_FAKE, CL_UNIX, Client, Ctx
 from ..exec.client_info cimport ADDR_MAX, client_addr
 from ..exec.dispatch cimport Exec
-from ..exec.registry cimport Command, Registry, bind, registry_lookup
+from ..exec.registry cimport bind
 from ..keyspace.db cimport *
+from ..persist.rdb_format cimport RDB_VERSION_MAX
+from ..persist.rdb_save cimport RdbOptions, rdb_options, rdb_save_value
+from ..persist.sink cimport Sink, sink_bytes, sink_free, sink_to_memory
 from ..proto.errors cimport *
 from ..proto.reply cimport *
-from ..structs.dict cimport (RESIZE_ALLOW, RESIZE_FORBID, Dict, DictIter, dict_iter, dict_iter_end, dict_next,
-                             dict_rehashing, dict_reserve, dict_slots)
-from ..structs.listpack cimport lp_bytes
+from ..structs.dict cimport RESIZE_ALLOW, RESIZE_FORBID, Dict, dict_rehashing, dict_reserve, dict_slots
 from ..types.object cimport *
+from .digest cimport DIGEST, digest_keyspace, digest_value
 
 from ..proto.replies import Error
 from .debug_help import HELP_LINES
@@ -39,7 +40,6 @@ ctypedef int (*debug_fn)(Ctx* x) noexcept nogil
 
 cdef enum:
     SUBCOMMANDS = 40
-    DIGEST = 20
     PEAK_RESET_MS = 5000            # REPLYBUFFER PEAK-RESET-TIME RESET
 
 cdef struct Sub:
@@ -214,15 +214,29 @@ cdef int debug_replybuffer(Ctx* x) noexcept nogil:
 
 # ---------------------------------------------------------------- values
 
+cdef size_t saved_length(Ctx* x, const Robj* o) noexcept nogil:
+    """Bytes that the value takes in RDB."""
+    cdef Sink s
+    cdef RdbOptions opt
+    cdef size_t n = 0
+    rdb_options(&opt, x.ks)
+    if sink_to_memory(&s, x.mem):
+        s.checksum = False
+        rdb_save_value(&s, o, &opt, RDB_VERSION_MAX)
+        n = sink_bytes(&s)
+        sink_free(&s)
+    return n
+
+
 cdef int debug_object(Ctx* x) noexcept nogil:
-    """A status line. The length that the value takes in RDB is not told: it costs what a DUMP costs."""
     cdef char[256] buf
     cdef int n
     cdef Robj* o = peek_or_reply(x, x.argv[2])
     if o == NULL:
         return 0
-    n = snprintf(buf, sizeof(buf), b"Value at:%p refcount:1 encoding:%s lru:%u lru_seconds_idle:%lld", <void*>o,
-                 enc_name(robj_enc(o)), robj_lru(o), <long long>(lru_idle_ms(x.ks, o) // 1000))
+    n = snprintf(buf, sizeof(buf), b"Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u "
+                 b"lru_seconds_idle:%lld", <void*>o, enc_name(robj_enc(o)), saved_length(x, o), robj_lru(o),
+                 <long long>(lru_idle_ms(x.ks, o) // 1000))
     return reply_status_n(x.out, buf, n)
 
 
@@ -262,163 +276,6 @@ cdef int debug_listpack(Ctx* x) noexcept nogil:
 
 # ---------------------------------------------------------------- digests
 
-cdef inline void mix(uint8_t* into, const uint8_t* digest) noexcept nogil:
-    cdef int i
-    for i in range(DIGEST):
-        into[i] ^= digest[i]
-
-
-cdef int reading_command(Robj* o, Slice* argv) noexcept nogil:
-    """The command that tells all of a value, argv[1] left free for the key. 0: there is none for its type."""
-    cdef ObjType type = robj_type(o)
-    cdef int argc = 4
-    argv[2] = text_slice(b"0")
-    argv[3] = text_slice(b"-1")
-    if type == OBJ_LIST:
-        argv[0] = text_slice(b"lrange")
-    elif type == OBJ_ZSET:
-        argv[0] = text_slice(b"zrange")
-        argv[4] = text_slice(b"withscores")
-        argc = 5
-    elif type == OBJ_STREAM:
-        argv[0] = text_slice(b"xrange")
-        argv[2] = text_slice(b"-")
-        argv[3] = text_slice(b"+")
-    elif type == OBJ_SET:
-        argv[0] = text_slice(b"smembers")
-        argc = 2
-    elif type == OBJ_HASH:
-        argv[0] = text_slice(b"hgetall")
-        argc = 2
-    else:
-        argc = 0
-    return argc
-
-
-cdef char* gather(Ctx* x, Out* o, size_t* n) noexcept nogil:
-    """The output in one piece, to be freed."""
-    cdef char* text
-    cdef size_t used
-    cdef Block* b = o.first
-    n[0] = 0
-    text = <char*>mem_alloc(x.mem, out_bytes(o) + 1)
-    while b != NULL:
-        used = <size_t>(o.pos - b.data) if b == o.last else b.used
-        memcpy(text + n[0], b.data, used)
-        n[0] += used
-        b = b.next
-    return text
-
-
-cdef char* answer_of(Ctx* x, Db* db, Robj* o, size_t* n) noexcept nogil:
-    """What the value's reading command replies in RESP2, to be freed; NULL: there is no such command. The command runs
-    past dispatch, so that looking leaves no traces in the statistics."""
-    cdef Exec* e = exec_of(x)
-    cdef Slice[5] argv
-    cdef Ctx inner = x[0]
-    cdef int argc = reading_command(o, argv)
-    cdef Command* cmd
-    cdef char* text
-    if argc == 0:
-        return NULL
-    cmd = registry_lookup(<Registry>e.registry, argv, argc)
-    if cmd == NULL or cmd.proc == NULL:
-        return NULL
-    argv[1].ptr = robj_key(o, &argv[1].len)
-    inner.client = client_new(&e.clients, -1, CL_FAKE, db, x.env.now_ms)
-    inner.db = db
-    inner.out = &inner.client.out
-    inner.argv = argv
-    inner.argc = argc
-    inner.name = cmd.name
-    inner.name_len = cmd.name_len
-    ks_begin_command(x.ks)
-    cmd.proc(&inner)
-    text = gather(x, inner.out, n)
-    client_free(&e.clients, inner.client)
-    return text
-
-
-cdef size_t skip_bulk(const char* s, size_t at) noexcept nogil:
-    """Position behind the bulk string at `at`."""
-    cdef size_t len = 0
-    at += 1
-    while s[at] != 13:
-        len = len * 10 + (s[at] - 48)
-        at += 1
-    return at + 2 + len + 2
-
-
-cdef void digest_unordered(const char* s, size_t n, int group, uint8_t* out) noexcept nogil:
-    """Of an array of bulk strings, `group` of them an element: the same in whatever order the elements come."""
-    cdef uint8_t[DIGEST] one
-    cdef size_t at = 0
-    cdef size_t end
-    cdef int i
-    memset(out, 0, DIGEST)
-    while s[at] != 10:
-        at += 1
-    at += 1
-    while at < n:
-        end = at
-        for i in range(group):
-            end = skip_bulk(s, end)
-        sha1(s + at, end - at, one)
-        mix(out, one)
-        at = end
-
-
-cdef void digest_value(Ctx* x, Db* db, Robj* o, uint8_t* out) noexcept nogil:
-    """Type, whether it expires, and the value's content; not its encoding."""
-    cdef uint8_t[DIGEST + 2] all
-    cdef char[INT_TEXT] scratch
-    cdef size_t n
-    cdef char* text = NULL
-    cdef const char* s
-    cdef ObjType type = robj_type(o)
-    memset(all, 0, sizeof(all))
-    all[0] = <uint8_t>type
-    all[1] = robj_expire(o) != NO_EXPIRE
-    if type == OBJ_STRING:
-        s = robj_bytes(o, scratch, &n)
-        sha1(s, n, all + 2)
-    else:
-        text = answer_of(x, db, o, &n)
-        if text == NULL:
-            n = robj_length(o)
-            sha1(&n, sizeof(n), all + 2)
-        elif type == OBJ_SET or type == OBJ_HASH:
-            digest_unordered(text, n, 2 if type == OBJ_HASH else 1, all + 2)
-        else:
-            sha1(text, n, all + 2)
-        mem_free(x.mem, text)
-    sha1(all, sizeof(all), out)
-
-
-cdef void digest_db(Ctx* x, Db* db, uint8_t* sum) noexcept nogil:
-    cdef uint8_t[2 * DIGEST + 4] all
-    cdef uint8_t[DIGEST] one
-    cdef DictIter it
-    cdef Robj* o
-    cdef const char* key
-    cdef size_t n
-    cdef uint32_t id = db.id
-    dict_iter(&it, &db.keys)
-    while True:
-        o = <Robj*>dict_next(&it)
-        if o == NULL:
-            break
-        if db_expired(x.ks, o):
-            continue
-        key = robj_key(o, &n)
-        memcpy(all, &id, 4)
-        sha1(key, n, all + 4)
-        digest_value(x, db, o, all + 4 + DIGEST)
-        sha1(all, sizeof(all), one)
-        mix(sum, one)
-    dict_iter_end(&it)
-
-
 cdef int reply_digest(Ctx* x, const uint8_t* digest) noexcept nogil:
     cdef char[2 * DIGEST] hex
     cdef const char* digits = b"0123456789abcdef"
@@ -456,10 +313,7 @@ cdef int debug_digest(Ctx* x) noexcept nogil:
     """One digest of all databases, the same for the same content; 0 for none."""
     cdef uint8_t[DIGEST] sum
     cdef Quiet q = look_quietly(x.ks)
-    cdef int i
-    memset(sum, 0, DIGEST)
-    for i in range(x.ks.ndbs):
-        digest_db(x, &x.ks.dbs[i], sum)
+    digest_keyspace(x.ks, sum)
     look_ended(x.ks, &q)
     return reply_digest(x, sum)
 
@@ -475,7 +329,7 @@ cdef int debug_digest_value(Ctx* x) noexcept nogil:
         ks_begin_command(x.ks)
         o = db_peek(x.ks, x.db, x.argv[i])
         if o != NULL:
-            digest_value(x, x.db, o, digest)
+            digest_value(x.ks, o, digest)
         reply_digest(x, digest)
     look_ended(x.ks, &q)
     return 0

@@ -4,12 +4,14 @@ Times are kept as absolute milliseconds. A time that is not in the future delete
 which waits for the primary's DEL, and while nothing may expire (loading).
 """
 from libc.stdint cimport int64_t
+from ..base.rp cimport unlikely
 from ..base.sds cimport Slice
 from ..exec.args cimport EXP_ABSOLUTE, EXP_GIVEN, EXP_SECONDS, err, err_a, when_or_reply, word_is
 from ..exec.client cimport Ctx
 from ..exec.registry cimport bind
 from ..keyspace.db cimport db_look, db_remove, db_set_expire, db_write, key_changed
 from ..keyspace.events cimport EV_GENERIC
+from ..keyspace.journal cimport *
 from ..proto.errors cimport E_EXPIRE_GT_LT, E_EXPIRE_NX, E_UNSUPPORTED_OPTION
 from ..proto.reply cimport reply_int
 from ..types.object cimport NO_EXPIRE, Robj, robj_expire
@@ -58,6 +60,17 @@ cdef bint allowed(int conditions, int64_t old_ms, int64_t new_ms) noexcept nogil
     return not (conditions & IF_EARLIER and old_ms != NO_EXPIRE and new_ms >= old_ms)
 
 
+cdef void leave_as_pexpireat(Ctx* x, int64_t when_ms) noexcept nogil:
+    cdef Journal* j = &x.ks.journal
+    cdef int i
+    journal_begin(j, x.db.id, x.argc)
+    journal_text(j, b"PEXPIREAT")
+    journal_arg(j, x.argv[1])
+    journal_arg_i64(j, when_ms)
+    for i in range(3, x.argc):
+        journal_arg(j, x.argv[i])
+
+
 cdef int expire_generic(Ctx* x, int form) noexcept nogil:
     """key time [NX|XX|GT|LT]. O(1). Options are judged before the time, the time before the key."""
     cdef int conditions
@@ -69,12 +82,13 @@ cdef int expire_generic(Ctx* x, int form) noexcept nogil:
     o = db_write(x.ks, x.db, key)
     if o == NULL or not allowed(conditions, robj_expire(o), when_ms):
         return reply_int(x.out, 0)
-    if when_ms <= x.env.now_ms and not x.ks.replica and x.ks.may_expire:
-        # journal: DEL, or UNLINK with lazyfree-lazy-expire
+    if when_ms <= x.env.now_ms and not x.ks.replica and x.ks.may_expire and not x.ks.loading:
+        journal_key(&x.ks.journal, x.db.id, b"UNLINK" if x.env.knobs.lazyfree_lazy_expire else b"DEL", key)
         db_remove(x.ks, x.db, key, x.env.knobs.lazyfree_lazy_expire != 0)
         key_changed(x.ks, x.db, key, EV_GENERIC, b"del")
         return reply_int(x.out, 1)
-    # journal: PEXPIREAT with the absolute time, without conditions
+    if unlikely(journaling(&x.ks.journal)):
+        leave_as_pexpireat(x, when_ms)
     db_set_expire(x.ks, x.db, o, when_ms)
     key_changed(x.ks, x.db, key, EV_GENERIC, b"expire")
     return reply_int(x.out, 1)

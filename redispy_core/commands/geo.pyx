@@ -15,6 +15,7 @@ from ..exec.args cimport (double_or_reply, err, err_a, i64_or_reply, syntax_erro
 from ..exec.client cimport Ctx
 from ..exec.registry cimport bind
 from ..keyspace.db cimport db_read
+from ..keyspace.journal cimport *
 from ..proto.errors cimport *
 from ..proto.reply cimport (Out, reply_array, reply_bulk, reply_errorf, reply_int, reply_null, reply_null_array,
                             reply_raw)
@@ -97,12 +98,25 @@ cdef inline int reply_place(Out* out, double lon, double lat) noexcept nogil:
 
 # ---------------------------------------------------------------- places by name
 
+cdef void leave_as_zadd(Ctx* x, const AddPlan* plan, const double* scores) noexcept nogil:
+    cdef Journal* j = &x.ks.journal
+    cdef int i
+    journal_begin(j, x.db.id, plan.first + 2 * plan.count)
+    journal_text(j, b"zadd")
+    for i in range(1, plan.first):
+        journal_arg(j, x.argv[i])
+    for i in range(plan.count):
+        journal_arg_i64(j, <int64_t>scores[i])      # a geohash of 52 bits
+        journal_arg(j, x.argv[plan.first + 3 * i + 2])
+
+
 cdef int geoadd_command(Ctx* x) noexcept nogil:
     """GEOADD key [NX|XX] [CH] longitude latitude member [...]. O(log n) a member."""
     cdef double[FEW] few
     cdef double* scores = few
     cdef double lon, lat
     cdef AddPlan plan
+    cdef int64_t dirty
     cdef int i
     plan.flags = 0
     plan.changed = False
@@ -128,7 +142,10 @@ cdef int geoadd_command(Ctx* x) noexcept nogil:
             break
         scores[i] = <double>geo_encode(lon, lat)
     else:
+        dirty = x.ks.ev.dirty
         zadd_elements(x, &plan, scores)
+        if x.ks.ev.dirty != dirty and unlikely(journaling(&x.ks.journal)):
+            leave_as_zadd(x, &plan, scores)
     if plan.count > FEW:
         mem_free(x.mem, scores)
     return 0

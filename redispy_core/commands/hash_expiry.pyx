@@ -5,8 +5,10 @@ Times are kept as absolute milliseconds below 2**46. A time that is not in the f
 on a replica, which waits for the primary's HDEL, and while nothing may expire. An expired field counts as missing; the
 commands that only look at times leave it where it is.
 """
-from libc.stdint cimport INT32_MAX, int64_t
+from libc.stdint cimport INT32_MAX, int64_t, uint8_t
+from ..base.mem cimport mem_calloc, mem_free
 from ..base.num cimport add_overflows, mul_overflows, num_parse_i64
+from ..base.rp cimport unlikely
 from ..base.sds cimport Slice
 from ..exec.args cimport (EXP_ABSOLUTE, EXP_GIVEN, EXP_KEEPTTL, EXP_NONE, EXP_PERSIST, EXP_SECONDS, err, err_a,
                           expire_word, i64_or_reply, name_of, type_or_reply, word_is, wrong_arity)
@@ -15,6 +17,7 @@ from ..exec.registry cimport bind
 from ..keyspace.db cimport db_add, db_delete, db_read, db_subexpiry, db_write, key_changed, key_event
 from ..keyspace.events cimport EV_GENERIC, EV_HASH
 from ..keyspace.subexpire cimport field_due, field_past, subexpire_settle
+from ..keyspace.journal cimport *
 from ..proto.errors cimport (E_EXPIRE_NEGATIVE, E_FIELDS_COUNT, E_FIELDS_GREATER, E_FIELDS_INVALID, E_FIELDS_MISSING,
                              E_FIELDS_POSITIVE, E_HSETEX_ARG, E_HSETEX_CONDITION, E_HSETEX_TTL, E_INVALID_EXPIRE,
                              E_OOM_ALLOC, Err)
@@ -122,7 +125,7 @@ cdef int reply_nulls(Ctx* x, int count) noexcept nogil:
 # ---------------------------------------------------------------- shared
 
 cdef inline bint deletes_at_once(Ctx* x, int64_t when_ms) noexcept nogil:
-    return when_ms <= x.env.now_ms and not x.ks.replica and x.ks.may_expire
+    return when_ms <= x.env.now_ms and not x.ks.replica and x.ks.may_expire and not x.ks.loading
 
 
 cdef int expire_field(Ctx* x, Robj* o, HashAt* at, int64_t when_ms) noexcept nogil:
@@ -147,6 +150,66 @@ cdef void finish(Ctx* x, Robj* o, int64_t changed, const char* event) noexcept n
         key_event(x.ks, x.db, x.argv[1], EV_GENERIC, b"del")
 
 
+# ---------------------------------------------------------------- what leaves: the fields that were changed
+
+cdef uint8_t* marks_of(Ctx* x) noexcept nogil:
+    """A mark for each argument; NULL while nobody listens."""
+    return <uint8_t*>mem_calloc(x.mem, x.argc) if unlikely(journaling(&x.ks.journal)) else NULL
+
+
+cdef inline void mark(uint8_t* marks, int i) noexcept nogil:
+    if unlikely(marks != NULL):
+        marks[i] = 1
+
+
+cdef void leave_deleted(Ctx* x, uint8_t* marks) noexcept nogil:
+    """HDEL key field of each marked field; the marks go."""
+    cdef int i
+    if marks == NULL:
+        return
+    journal_silent(&x.ks.journal)
+    for i in range(x.argc):
+        if marks[i]:
+            journal_begin(&x.ks.journal, x.db.id, 3)
+            journal_text(&x.ks.journal, b"HDEL")
+            journal_arg(&x.ks.journal, x.argv[1])
+            journal_arg(&x.ks.journal, x.argv[i])
+    mem_free(x.mem, marks)
+
+
+cdef void leave_timed(Ctx* x, uint8_t* marks, int64_t when_ms, const char* condition) noexcept nogil:
+    """HPEXPIREAT key when [condition] FIELDS n field ..., or HPERSIST for HASH_NO_TTL; the marks go."""
+    cdef Journal* j = &x.ks.journal
+    cdef bint timed = when_ms != HASH_NO_TTL
+    cdef int i
+    cdef int n = 0
+    if marks == NULL:
+        return
+    journal_silent(j)
+    for i in range(x.argc):
+        n += marks[i]
+    if n:
+        journal_begin(j, x.db.id, 4 + n + timed + (condition != NULL))
+        journal_text(j, b"HPEXPIREAT" if timed else b"HPERSIST")
+        journal_arg(j, x.argv[1])
+        if timed:
+            journal_arg_i64(j, when_ms)
+        if condition != NULL:
+            journal_text(j, condition)
+        journal_text(j, b"FIELDS")
+        journal_arg_i64(j, n)
+        for i in range(x.argc):
+            if marks[i]:
+                journal_arg(j, x.argv[i])
+    mem_free(x.mem, marks)
+
+
+cdef inline const char* condition_text(Condition c) noexcept nogil:
+    if c == ALWAYS:
+        return NULL
+    return b"NX" if c == IF_NONE else b"XX" if c == IF_ANY else b"GT" if c == IF_LATER else b"LT"
+
+
 # ---------------------------------------------------------------- HEXPIRE, HPEXPIRE, HEXPIREAT, HPEXPIREAT
 
 cdef int expire_one(Ctx* x, Robj* o, Slice field, Condition c, int64_t when_ms) noexcept nogil:
@@ -164,6 +227,7 @@ cdef int hexpire_generic(Ctx* x, int form) noexcept nogil:
     cdef int64_t when_ms
     cdef int64_t changed = 0
     cdef int i, done
+    cdef uint8_t* marks
     cdef const char* event = b"hexpire"
     cdef Robj* o = db_write(x.ks, x.db, x.argv[1])
     if not type_or_reply(x, o, OBJ_HASH) or not when_or_error(x, x.argv[2], form, &when_ms):
@@ -174,15 +238,21 @@ cdef int hexpire_generic(Ctx* x, int form) noexcept nogil:
     if o == NULL:
         return reply_missing(x, f.count)
     hash_with_ttl(x.mem, o)
+    marks = marks_of(x)
     reply_array(x.out, f.count)
     for i in range(f.first, x.argc):
         done = expire_one(x, o, x.argv[i], c, when_ms)
         changed += done > 0
+        if done > 0:
+            mark(marks, i)
         if done == DELETED:
             event = b"hdel"
         reply_int(x.out, done)
+    if deletes_at_once(x, when_ms):
+        leave_deleted(x, marks)
+    else:
+        leave_timed(x, marks, when_ms, condition_text(c))
     if changed:
-        # journal: HPEXPIREAT key when FIELDS n (those set), or HDEL for those deleted
         finish(x, o, changed, event)
     return 0
 
@@ -290,6 +360,7 @@ cdef int hgetex_command(Ctx* x) noexcept nogil:
     cdef int64_t when_ms = HASH_NO_TTL
     cdef int64_t changed = 0
     cdef int form, first, i
+    cdef uint8_t* marks
     cdef bint removed = False
     cdef const char* event = b"hpersist"
     cdef Robj* o = db_write(x.ks, x.db, x.argv[1])
@@ -301,6 +372,7 @@ cdef int hgetex_command(Ctx* x) noexcept nogil:
     if form & EXP_GIVEN:
         event = b"hdel" if deletes_at_once(x, when_ms) else b"hexpire"
         hash_with_ttl(x.mem, o)
+    marks = marks_of(x)
     reply_array(x.out, f.count)
     for i in range(f.first, x.argc):
         if not hash_find(o, x.argv[i], &at) or field_due(x.ks, x.db, x.argv[1], o, x.argv[i], &at, &removed):
@@ -309,14 +381,19 @@ cdef int hgetex_command(Ctx* x) noexcept nogil:
         reply_val(x, &at.val)
         if form & EXP_GIVEN:
             expire_field(x, o, &at, when_ms)
+            mark(marks, i)
             changed += 1
         elif form & EXP_PERSIST and at.when_ms != HASH_NO_TTL:
             hash_expire_at(x.mem, o, &at, HASH_NO_TTL)
+            mark(marks, i)
             changed += 1
+    if form & EXP_GIVEN and deletes_at_once(x, when_ms):
+        leave_deleted(x, marks)
+    else:
+        leave_timed(x, marks, when_ms, NULL)
     if removed:
         settle_removed(x, &o, changed)
     if changed:
-        # journal: HPEXPIREAT, HPERSIST or HDEL of the fields changed
         finish(x, o, changed, event)
     return 0
 
@@ -340,12 +417,14 @@ cdef int hgetdel_command(Ctx* x) noexcept nogil:
     cdef HashAt at
     cdef int64_t changed = 0
     cdef int i
+    cdef uint8_t* marks
     cdef bint removed = False
     cdef Robj* o = db_write(x.ks, x.db, x.argv[1])
     if not type_or_reply(x, o, OBJ_HASH) or not fields_or_reply(x, 2, E_FIELDS_POSITIVE, &f):
         return 0
     if o == NULL:
         return reply_nulls(x, f.count)
+    marks = marks_of(x)
     reply_array(x.out, f.count)
     for i in range(f.first, x.argc):
         if not hash_find(o, x.argv[i], &at) or field_due(x.ks, x.db, x.argv[1], o, x.argv[i], &at, &removed):
@@ -353,11 +432,12 @@ cdef int hgetdel_command(Ctx* x) noexcept nogil:
             continue
         reply_val(x, &at.val)
         hash_delete_at(x.mem, o, &at)
+        mark(marks, i)
         changed += 1
+    leave_deleted(x, marks)
     if removed:
         settle_removed(x, &o, changed)
     if changed:
-        # journal: HDEL key (fields that were there)
         finish(x, o, changed, b"hdel")
     return 0
 
@@ -457,6 +537,28 @@ cdef bint hsetex_put(Ctx* x, Robj* o, const SetEx* s, bint* removed) noexcept no
     return True
 
 
+cdef void leave_as_hsetex(Ctx* x, const SetEx* s) noexcept nogil:
+    """With an absolute time, or an HDEL of each field for one that is past."""
+    cdef Journal* j = &x.ks.journal
+    cdef uint8_t* marks
+    cdef int i
+    if deletes_at_once(x, s.when_ms):
+        marks = marks_of(x)
+        for i in range(s.first, x.argc, 2):
+            mark(marks, i)
+        leave_deleted(x, marks)
+        return
+    journal_begin(j, x.db.id, 6 + 2 * s.count)
+    journal_text(j, b"HSETEX")
+    journal_arg(j, x.argv[1])
+    journal_text(j, b"PXAT")
+    journal_arg_i64(j, s.when_ms)
+    journal_text(j, b"FIELDS")
+    journal_arg_i64(j, s.count)
+    for i in range(s.first, x.argc):
+        journal_arg(j, x.argv[i])
+
+
 cdef int hsetex_command(Ctx* x) noexcept nogil:
     cdef SetEx s
     cdef Robj* o
@@ -482,7 +584,8 @@ cdef int hsetex_command(Ctx* x) noexcept nogil:
     elif fresh:
         robj_free(x.mem, o)
         return err(x, E_OOM_ALLOC)
-    # journal: with an absolute time
+    if s.form & EXP_GIVEN and unlikely(journaling(&x.ks.journal)):
+        leave_as_hsetex(x, &s)
     hsetex_finish(x, o, &s)
     return reply_int(x.out, 1) if ok else err(x, E_OOM_ALLOC)
 

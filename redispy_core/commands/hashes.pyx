@@ -18,6 +18,7 @@ from ..exec.scan cimport (SCAN_ACCEPTS_NOVALUES, Scan, scan_cursor_or_reply, sca
 from ..keyspace.db cimport db_add, db_delete, db_read, db_subexpiry, db_write, key_changed, key_event
 from ..keyspace.events cimport EV_GENERIC, EV_HASH
 from ..keyspace.subexpire cimport field_due, field_past, subexpire_hash, subexpire_settle
+from ..keyspace.journal cimport *
 from ..proto.errors cimport (E_HASH_NOT_FLOAT, E_HASH_NOT_INT, E_HASH_VALUE_NAN, E_NAN_INF, E_NOT_BETWEEN, E_OOM_ALLOC,
                              E_OVERFLOW, E_VALUE_RANGE)
 from ..proto.reply cimport (Deferred, Out, reply_array, reply_bulk, reply_bulk_i64, reply_errorf, reply_int,
@@ -186,6 +187,25 @@ cdef int hincrby_command(Ctx* x) noexcept nogil:
     return 0
 
 
+cdef void leave_as_hset(Ctx* x, Slice value, int64_t when_ms) noexcept nogil:
+    """The result: other machines may round otherwise. HSET takes a field's expiry away, so that follows."""
+    cdef Journal* j = &x.ks.journal
+    journal_begin(j, x.db.id, 4)
+    journal_text(j, b"HSET")
+    journal_arg(j, x.argv[1])
+    journal_arg(j, x.argv[2])
+    journal_arg(j, value)
+    if when_ms == HASH_NO_TTL:
+        return
+    journal_begin(j, x.db.id, 6)
+    journal_text(j, b"HPEXPIREAT")
+    journal_arg(j, x.argv[1])
+    journal_arg_i64(j, when_ms)
+    journal_text(j, b"FIELDS")
+    journal_text(j, b"1")
+    journal_arg(j, x.argv[2])
+
+
 cdef int hincrbyfloat_command(Ctx* x) noexcept nogil:
     cdef long double by, v = 0
     cdef HashAt at
@@ -211,7 +231,8 @@ cdef int hincrbyfloat_command(Ctx* x) noexcept nogil:
         return err(x, E_NAN_INF)
     n = num_print_ld(text, v, True)
     if put_or_reply(x, o, &at, x.argv[2], slice_of(text, n), HASH_KEEP if found else HASH_NO_TTL):
-        # journal: HSET key field <result>, with KEEPTTL if the field has an expiry (HSETEX)
+        if unlikely(journaling(&x.ks.journal)):
+            leave_as_hset(x, slice_of(text, n), at.when_ms if found else HASH_NO_TTL)
         key_changed(x.ks, x.db, x.argv[1], EV_HASH, b"hincrbyfloat")
         reply_bulk(x.out, text, n)
     return 0

@@ -14,6 +14,7 @@ from ..exec.client cimport Ctx
 from ..exec.registry cimport bind
 from ..keyspace.db cimport db_add, db_moved, db_read, db_write, key_changed, key_touched
 from ..keyspace.events cimport EV_STRING
+from ..keyspace.journal cimport TO_ALL, journal_force
 from ..proto.errors cimport (E_HLL_CORRUPT, E_HLL_NOT_SPARSE, E_HLL_SELFTEST, E_HLL_SUBCOMMAND, E_HLL_TYPE,
                              E_KEY_MISSING, E_OOM_ALLOC)
 from ..proto.reply cimport reply_array, reply_bulk, reply_int, reply_ok, reply_status
@@ -106,7 +107,7 @@ cdef int count_one(Ctx* x) noexcept nogil:
         return reply_int(x.out, count)
     if not hll_count(p, n, &count):
         return err(x, E_HLL_CORRUPT)
-    # journal: a read that writes; propagates as PFCOUNT key
+    journal_force(&x.ks.journal, TO_ALL)               # a read that writes
     hll_cache(<char*>p, count)                         # same length: in place, whatever the string lies in
     x.ks.ev.dirty += 1
     key_touched(x.ks, x.db, x.argv[1])

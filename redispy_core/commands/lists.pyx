@@ -16,6 +16,7 @@ from ..exec.dispatch cimport Exec
 from ..exec.registry cimport bind
 from ..keyspace.db cimport db_add, db_delete, db_read, db_write, key_changed, key_event
 from ..keyspace.events cimport EV_GENERIC, EV_LIST
+from ..keyspace.journal cimport *
 from ..proto.errors cimport (E_COUNT_NEGATIVE, E_COUNT_POSITIVE, E_MAXLEN_NEGATIVE, E_NOT_BETWEEN, E_NO_SUCH_KEY,
                              E_NUMKEYS, E_OOM_ALLOC, E_OUT_OF_RANGE, E_RANK_ZERO)
 from ..proto.reply cimport (Deferred, Out, out_room, reply_array, reply_bulk, reply_errorf, reply_int, reply_later,
@@ -517,17 +518,19 @@ cdef void rotate_list(Ctx* x, Slice key, Robj* o, int from_end, int to_end) noex
     key_event(x.ks, x.db, key, EV_LIST, pop_event(from_end))
 
 
-cdef void move_or_reply(Ctx* x, Robj* from_o, int from_end, int to_end) noexcept nogil:
-    """From argv[1], which is from_o, to argv[2]."""
+cdef bint move_or_reply(Ctx* x, Robj* from_o, int from_end, int to_end) noexcept nogil:
+    """From argv[1], which is from_o, to argv[2]. Answers in any case; False: with an error."""
     cdef Robj* to_o
     if not type_or_reply(x, from_o, OBJ_LIST):
-        return
+        return False
     if bytes_equal(x.argv[1], x.argv[2]):
         rotate_list(x, x.argv[1], from_o, from_end, to_end)
-        return
+        return True
     to_o = db_write(x.ks, x.db, x.argv[2])
-    if type_or_reply(x, to_o, OBJ_LIST):
-        move_element(x, x.argv[1], x.argv[2], from_o, to_o, from_end, to_end)
+    if not type_or_reply(x, to_o, OBJ_LIST):
+        return False
+    move_element(x, x.argv[1], x.argv[2], from_o, to_o, from_end, to_end)
+    return True
 
 
 cdef int move_generic(Ctx* x, int from_end, int to_end) noexcept nogil:
@@ -562,8 +565,18 @@ cdef int blocking_move(Ctx* x, int from_end, int to_end, Slice timeout) noexcept
         if not can_block(x):
             return reply_null(x.out)
         return block_on_keys(x, OBJ_LIST, x.argv + 1, 1, deadline_ms, NULL, 0)
-    move_or_reply(x, o, from_end, to_end)       # journal: as LMOVE or RPOPLPUSH, without the timeout
+    if move_or_reply(x, o, from_end, to_end) and unlikely(journaling(&x.ks.journal)):
+        leave_as_move(x)
     return 0
+
+
+cdef void leave_as_move(Ctx* x) noexcept nogil:
+    """LMOVE or RPOPLPUSH: the same without the timeout."""
+    cdef int i
+    journal_begin(&x.ks.journal, x.db.id, x.argc - 1)
+    journal_text(&x.ks.journal, b"LMOVE" if x.argc == 6 else b"RPOPLPUSH")
+    for i in range(1, x.argc - 1):
+        journal_arg(&x.ks.journal, x.argv[i])
 
 
 cdef int blmove_command(Ctx* x) noexcept nogil:
@@ -596,7 +609,8 @@ cdef int blocking_pop(Ctx* x, int where) noexcept nogil:
             return 0
         reply_array(x.out, 2)
         reply_bulk(x.out, x.argv[i].ptr, x.argv[i].len)
-        pop_one(x, x.argv[i], o, where)         # journal: as LPOP or RPOP of this key
+        journal_key(&x.ks.journal, x.db.id, b"LPOP" if where == LIST_HEAD else b"RPOP", x.argv[i])
+        pop_one(x, x.argv[i], o, where)
         return 0
     if not can_block(x):
         return reply_null_array(x.out)
@@ -656,7 +670,9 @@ cdef bint mpop_or_reply(Ctx* x, const MpopOpts* opts) noexcept nogil:
             return True
         reply_array(x.out, 2)
         reply_bulk(x.out, x.argv[i].ptr, x.argv[i].len)
-        pop_many(x, x.argv[i], o, opts.where, opts.count)       # journal: as LPOP or RPOP of this key and number
+        journal_key_n(&x.ks.journal, x.db.id, b"LPOP" if opts.where == LIST_HEAD else b"RPOP", x.argv[i],
+                      min(opts.count, <int64_t>list_length(o)))
+        pop_many(x, x.argv[i], o, opts.where, opts.count)
         return True
     return False
 

@@ -5,9 +5,10 @@ from ..exec.args cimport err, err_a, range_or_reply, syntax_error, text_slice, w
 from ..exec.blocked cimport databases_swapped
 from ..exec.client cimport Ctx
 from ..exec.dispatch cimport Exec
+from ..exec.memory_limit cimport flush_databases
 from ..exec.multi cimport watched_databases_swap
 from ..exec.registry cimport bind
-from ..keyspace.db cimport db_flush, db_swap
+from ..keyspace.db cimport db_swap
 from ..proto.errors cimport E_DB_FIRST, E_DB_INDEX, E_DB_SECOND, E_NOT_IN_CLUSTER
 from ..proto.reply cimport reply_array, reply_bulk_i64, reply_int, reply_ok
 
@@ -29,15 +30,9 @@ cdef bint lazy_or_reply(Ctx* x, bint* lazy) noexcept nogil:
 
 
 cdef int flush_generic(Ctx* x, int db) noexcept nogil:
-    """db -1: all. O(keys); lazily O(1), cron frees them in slices."""
+    """db -1: all. O(keys); lazily O(1): another thread frees them."""
     cdef bint lazy
-    if not lazy_or_reply(x, &lazy):
-        return 0
-    if x.ks.ev.flushed != NULL:             # before: who watches a key that is not there is not concerned
-        x.ks.ev.flushed(x.ks.ev.flushed_ctx, db)
-    # journal: even when nothing was removed
-    x.ks.ev.dirty += db_flush(x.ks, db, lazy)
-    return reply_ok(x.out)
+    return flush_databases(x, db, lazy) if lazy_or_reply(x, &lazy) else 0
 
 
 cdef int flushdb_command(Ctx* x) noexcept nogil:

@@ -12,7 +12,7 @@ from libc.stdint cimport INT64_MAX, int64_t
 from ..base.env cimport env_rand_below
 from ..base.mem cimport mem_alloc, mem_free
 from ..base.rp cimport likely, unlikely
-from ..base.sds cimport Slice
+from ..base.sds cimport Slice, slice_of
 from ..exec.args cimport (err, i64_or_reply, positive_or_reply, range_or_reply, syntax_error, text_slice,
                            type_or_reply, word_is)
 from ..exec.client cimport Ctx
@@ -22,6 +22,7 @@ from ..exec.scan cimport (Scan, scan_cursor_or_reply, scan_dict, scan_empty, sca
 from ..keyspace.db cimport (db_add, db_delete, db_discard, db_put, db_read, db_remove, db_unlink, db_write, key_changed,
                             key_event)
 from ..keyspace.events cimport EV_GENERIC, EV_SET
+from ..keyspace.journal cimport *
 from ..proto.errors cimport (E_LIMIT_NEGATIVE, E_NOT_BETWEEN, E_NUMKEYS, E_NUMKEYS_ARGS, E_OOM_ALLOC)
 from ..proto.reply cimport (Deferred, Out, OutMark, out_mark, out_rollback, reply_array, reply_bulk, reply_bulk_i64, reply_errorf,
                             reply_int, reply_later, reply_length, reply_null, reply_set)
@@ -33,6 +34,7 @@ from ..types.set cimport (SET_ADDED, SET_NO_MEMORY, Set, SetAdded, SetBag, SetEl
                           set_random, set_remove, set_sample, set_size)
 
 cdef enum:
+    SREM_MAX = 1024             # members of one SREM that leaves for SPOP
     FEW = 32                    # operands without an allocation
 
 
@@ -278,6 +280,24 @@ cdef int reply_bag(Ctx* x, SetBag* bag) noexcept nogil:
     return 0
 
 
+cdef void leave_as_srem(Ctx* x, int members) noexcept nogil:
+    journal_begin(&x.ks.journal, x.db.id, 2 + members)
+    journal_text(&x.ks.journal, b"SREM")
+    journal_arg(&x.ks.journal, x.argv[1])
+
+
+cdef void leave_bag(Ctx* x, const SetBag* bag) noexcept nogil:
+    """SREM key member ..., of at most SREM_MAX members each."""
+    cdef SetEl el
+    cdef size_t i
+    for i in range(bag.n):
+        if i % SREM_MAX == 0:
+            leave_as_srem(x, <int>min(bag.n - i, <size_t>SREM_MAX))
+        bag_get(bag, i, &el)
+        el_text(&el)
+        journal_arg(&x.ks.journal, slice_of(el.s, el.n))
+
+
 cdef int spop_one(Ctx* x) noexcept nogil:
     cdef Robj* o = db_write(x.ks, x.db, x.argv[1])
     cdef Set s
@@ -289,7 +309,10 @@ cdef int spop_one(Ctx* x) noexcept nogil:
         return 0
     s = set_of(o)
     owned = set_pop(x.mem, x.env, &s, &el)
-    # journal: SREM key member
+    if unlikely(journaling(&x.ks.journal)):
+        leave_as_srem(x, 1)
+        el_text(&el)
+        journal_arg(&x.ks.journal, slice_of(el.s, el.n))
     members_gone(x, x.argv[1], o, &s, 1, b"spop")
     reply_el(x.out, &el)
     mem_free(x.mem, owned)
@@ -299,7 +322,7 @@ cdef int spop_one(Ctx* x) noexcept nogil:
 cdef int spop_all(Ctx* x) noexcept nogil:
     cdef Robj* o = db_unlink(x.ks, x.db, x.argv[1])
     cdef Set s = set_of(o)
-    # journal: DEL key, or UNLINK key if lazyfree-lazy-server-del
+    journal_key(&x.ks.journal, x.db.id, b"UNLINK" if x.env.knobs.lazyfree_lazy_server_del else b"DEL", x.argv[1])
     x.ks.ev.dirty += <int64_t>set_size(&s) - 1
     key_changed(x.ks, x.db, x.argv[1], EV_SET, b"spop")
     key_event(x.ks, x.db, x.argv[1], EV_GENERIC, b"del")
@@ -329,7 +352,8 @@ cdef int spop_command(Ctx* x) noexcept nogil:
     if <size_t>count >= set_size(&s):
         return spop_all(x)
     set_pop_many(x.mem, x.env, &s, count, &bag)
-    # journal: SREM key member ..., of at most 1,024 members each
+    if unlikely(journaling(&x.ks.journal)):
+        leave_bag(x, &bag)
     members_gone(x, x.argv[1], o, &s, count, b"spop")
     reply_set(x.out, count)
     return reply_bag(x, &bag)

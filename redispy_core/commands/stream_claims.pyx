@@ -12,7 +12,7 @@ from ..structs.rax cimport RAX_GE, RaxIter, rax_iter_done, rax_iter_init, rax_ne
 from ..types.stream cimport Stream, StreamIter, stream_group, stream_has, stream_iter, stream_iter_done, stream_step
 from ..types.stream_group cimport (ID_BYTES, Consumer, Group, Nack, StreamId, consumer_add, consumer_find, id_less,
                                    id_make, id_of_key, id_to_key, pel_find, pel_force, pel_move, pel_remove)
-from .stream_shared cimport (id_or_reply, id_parse, reply_entry, reply_id, start_or_reply, stream_or_reply,
+from .stream_shared cimport (leave_claim, leave_consumer, leave_position, id_or_reply, id_parse, reply_entry, reply_id, start_or_reply, stream_or_reply,
                              unwatched_change)
 
 cdef enum:
@@ -94,7 +94,7 @@ cdef Consumer* claimant(Ctx* x, Group* g) noexcept nogil:
     cdef Consumer* c = consumer_find(g, x.argv[3])
     if c == NULL:
         c = consumer_add(x.mem, g, x.argv[3], x.env.now_ms)
-        # journal: XGROUP CREATECONSUMER
+        leave_consumer(x, x.argv[1], x.argv[2], x.argv[3])
         unwatched_change(x, x.argv[1], b"xgroup-createconsumer")
     c.seen_ms = x.env.now_ms
     return c
@@ -110,7 +110,7 @@ cdef void take(Ctx* x, Stream* s, Group* g, Consumer* c, StreamId id, Nack* n, c
     elif not a.just_id:
         n.deliveries += 1
     c.active_ms = x.env.now_ms
-    # journal: XCLAIM ... TIME, RETRYCOUNT, FORCE, JUSTID, LASTID
+    leave_claim(x, x.argv[1], x.argv[2], g, x.argv[3], id, n.delivered_ms, n.deliveries)
     x.ks.ev.dirty += 1
     if a.just_id:
         reply_id(x.out, id)
@@ -128,7 +128,7 @@ cdef bint claim_one(Ctx* x, Stream* s, Group* g, Consumer* c, StreamId id, const
     cdef Nack* n = pel_find(g, id)
     if not stream_has(x.mem, s, id):
         if n != NULL:
-            # journal: XCLAIM of an entry that is no more makes a replica drop it too
+            leave_claim(x, x.argv[1], x.argv[2], g, x.argv[3], id, n.delivered_ms, n.deliveries)
             pel_remove(x.mem, g, id)
             x.ks.ev.dirty += 1
         return False
@@ -164,8 +164,8 @@ cdef int xclaim_command(Ctx* x) noexcept nogil:
     if not claim_options_or_reply(x, end, &a):
         return 0
     if id_less(g.last_id, a.last_id):
-        # journal: XGROUP SETID
         g.last_id = a.last_id
+        leave_position(x, x.argv[1], x.argv[2], g)
         x.ks.ev.dirty += 1
     c = claimant(x, g)
     header = reply_later(x.out)
@@ -210,7 +210,7 @@ cdef StreamId claim_idle(Ctx* x, Stream* s, Group* g, Consumer* c, StreamId star
         id = id_of_key(it.key)
         n = <Nack*>it.value
         if not stream_has(x.mem, s, id):
-            # journal: XCLAIM of an entry that is no more
+            leave_claim(x, x.argv[1], x.argv[2], g, x.argv[3], id, n.delivered_ms, n.deliveries)
             pel_remove(x.mem, g, id)
             x.ks.ev.dirty += 1
             note_gone(x, gone, id)

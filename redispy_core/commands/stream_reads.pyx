@@ -24,7 +24,8 @@ from ..types.stream cimport (Stream, StreamIter, stream_count_read, stream_group
                              stream_step)
 from ..types.stream_group cimport (ID_BYTES, Consumer, Group, Nack, StreamId, consumer_add, consumer_find, id_is_max,
                                    id_less, id_make, id_of_key, id_to_key, id_up, pel_deliver)
-from .stream_shared cimport ID_TEXT, id_or_reply, id_print, reply_entry, reply_id, stream_or_reply, unwatched_change
+from .stream_shared cimport (ID_TEXT, id_or_reply, id_print, leave_claim, leave_consumer, leave_position, reply_entry,
+                             reply_id, stream_or_reply, unwatched_change)
 
 cdef enum:
     FEW = 8                            # streams served without an allocation
@@ -204,12 +205,13 @@ cdef void serve_entries(Ctx* x, const ReadArgs* a, ReadStream* r, Consumer* c, S
                 stream_count_read(r.s, r.g, it.id)
                 if not a.no_ack:
                     pel_deliver(x.mem, r.g, c, it.id, x.env.now_ms)
+                    leave_claim(x, key, x.argv[a.group], r.g, x.argv[a.group + 1], it.id, x.env.now_ms, 1)
             if n == count or not stream_step(&it):
                 break
         reply_length(x.out, header, b"*", n)
     stream_iter_done(&it)
     if n and c != NULL:
-        # journal: XCLAIM of each entry and XGROUP SETID; with NOACK XGROUP SETID alone
+        leave_position(x, key, x.argv[a.group], r.g)
         unwatched_change(x, key, NULL)
         if not a.no_ack:
             c.active_ms = x.env.now_ms
@@ -253,12 +255,12 @@ cdef void serve_history(Ctx* x, const ReadArgs* a, ReadStream* r, Consumer* c, S
     reply_length(x.out, header, b"*", n)
 
 
-cdef Consumer* consumer_for(Ctx* x, Group* g, Slice name, Slice key) noexcept nogil:
+cdef Consumer* consumer_for(Ctx* x, Group* g, Slice group, Slice name, Slice key) noexcept nogil:
     """The consumer, seen now; made when it is new."""
     cdef Consumer* c = consumer_find(g, name)
     if c == NULL:
         c = consumer_add(x.mem, g, name, x.env.now_ms)
-        # journal: XGROUP CREATECONSUMER
+        leave_consumer(x, key, group, name)
         unwatched_change(x, key, b"xgroup-createconsumer")
     c.seen_ms = x.env.now_ms
     return c
@@ -278,7 +280,7 @@ cdef bint serve(Ctx* x, ReadArgs* a) noexcept nogil:
         if r.s == NULL:
             continue
         if a.grouped:
-            c = consumer_for(x, r.g, x.argv[a.group + 1], key)
+            c = consumer_for(x, r.g, x.argv[a.group], x.argv[a.group + 1], key)
         if a.grouped and r.what != READ_NEW:
             serve_history(x, a, r, c, key, &v)
         else:

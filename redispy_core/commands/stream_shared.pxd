@@ -30,4 +30,7 @@ cdef int64_t reply_range(Ctx* x, const Stream* s, StreamId start, StreamId end, 
 cdef bint stream_or_reply(Ctx* x, Robj* o, Stream** s) noexcept nogil           # s NULL: o is NULL; False: another type (answered)
 cdef bint write_stream_or_reply(Ctx* x, Stream** s) noexcept nogil              # the stream at argv[1] for a change
 cdef bint ref_word(Slice s, RefPolicy* refs) noexcept nogil                     # KEEPREF, DELREF, ACKED
+cdef void leave_consumer(Ctx* x, Slice key, Slice group, Slice consumer) noexcept nogil                # to the journal: XGROUP CREATECONSUMER
+cdef void leave_position(Ctx* x, Slice key, Slice group, const Group* g) noexcept nogil                # XGROUP SETID ... ENTRIESREAD
+cdef void leave_claim(Ctx* x, Slice key, Slice group, const Group* g, Slice consumer, StreamId id, int64_t when_ms, uint64_t deliveries) noexcept nogil   # XCLAIM of one entry
 cdef void unwatched_change(Ctx* x, Slice key, const char* event) noexcept nogil # a change of groups: dirty and notification; event may be NULL

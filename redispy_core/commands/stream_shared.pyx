@@ -4,17 +4,19 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport strtoull
 from libc.string cimport memchr, memcpy
 from ..base.num cimport num_parse_i64, num_parse_u64, num_print_u64
+from ..base.rp cimport likely
 from ..base.sds cimport Slice, slice_of
 from ..exec.args cimport err, type_or_reply, word_is
 from ..exec.client cimport Ctx
 from ..keyspace.db cimport db_write, key_event
 from ..keyspace.events cimport EV_STREAM
+from ..keyspace.journal cimport *
 from ..proto.errors cimport E_STREAM_END, E_STREAM_ID, E_STREAM_START
 from ..proto.reply cimport Deferred, Out, reply_array, reply_bulk, reply_later, reply_length
 from ..types.object cimport OBJ_STREAM, Robj
 from ..types.stream cimport (REF_ACKED, REF_DELETE, REF_KEEP, RefPolicy, Stream, StreamIter, stream_field, stream_iter,
                              stream_iter_done, stream_of, stream_step)
-from ..types.stream_group cimport StreamId, id_down, id_make, id_up
+from ..types.stream_group cimport Group, StreamId, id_down, id_make, id_up
 
 cdef enum:
     ID_MAX_LEN = 127                   # longer texts are no IDs
@@ -195,3 +197,59 @@ cdef void unwatched_change(Ctx* x, Slice key, const char* event) noexcept nogil:
     x.ks.ev.dirty += 1
     if event != NULL:
         key_event(x.ks, x.db, key, EV_STREAM, event)
+
+
+# ---------------------------------------------------------------- what leaves
+
+cdef void say_id(Journal* j, StreamId id) noexcept nogil:
+    cdef char[ID_TEXT] text
+    journal_arg(j, slice_of(text, id_print(text, id)))
+
+
+cdef void leave_consumer(Ctx* x, Slice key, Slice group, Slice consumer) noexcept nogil:
+    cdef Journal* j = &x.ks.journal
+    if likely(not journaling(j)):
+        return
+    journal_begin(j, x.db.id, 5)
+    journal_text(j, b"XGROUP")
+    journal_text(j, b"CREATECONSUMER")
+    journal_arg(j, key)
+    journal_arg(j, group)
+    journal_arg(j, consumer)
+
+
+cdef void leave_position(Ctx* x, Slice key, Slice group, const Group* g) noexcept nogil:
+    cdef Journal* j = &x.ks.journal
+    if likely(not journaling(j)):
+        return
+    journal_begin(j, x.db.id, 7)
+    journal_text(j, b"XGROUP")
+    journal_text(j, b"SETID")
+    journal_arg(j, key)
+    journal_arg(j, group)
+    say_id(j, g.last_id)
+    journal_text(j, b"ENTRIESREAD")
+    journal_arg_i64(j, g.entries_read)
+
+
+cdef void leave_claim(Ctx* x, Slice key, Slice group, const Group* g, Slice consumer, StreamId id, int64_t when_ms,
+                      uint64_t deliveries) noexcept nogil:
+    """An entry's new owner, with time and count as they are; the receiver drops it where the entry is no more."""
+    cdef Journal* j = &x.ks.journal
+    if likely(not journaling(j)):
+        return
+    journal_begin(j, x.db.id, 14)
+    journal_text(j, b"XCLAIM")
+    journal_arg(j, key)
+    journal_arg(j, group)
+    journal_arg(j, consumer)
+    journal_text(j, b"0")
+    say_id(j, id)
+    journal_text(j, b"TIME")
+    journal_arg_i64(j, when_ms)
+    journal_text(j, b"RETRYCOUNT")
+    journal_arg_i64(j, <int64_t>deliveries)
+    journal_text(j, b"FORCE")
+    journal_text(j, b"JUSTID")
+    journal_text(j, b"LASTID")
+    say_id(j, g.last_id)

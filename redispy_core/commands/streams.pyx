@@ -5,10 +5,11 @@ from ..base.num cimport num_parse_i64
 from ..base.rp cimport likely, unlikely
 from ..base.sds cimport Slice, slice_of
 from ..exec.args cimport err, i64_or_reply, syntax_error, word_is, wrong_arity
-from ..exec.client cimport Ctx
+from ..exec.client cimport CL_PRIMARY, Ctx
 from ..exec.registry cimport bind
 from ..keyspace.db cimport db_add, db_read, key_changed, key_event
 from ..keyspace.events cimport EV_STREAM
+from ..keyspace.journal cimport *
 from ..proto.errors cimport (E_NO_SUCH_KEY, E_NUMIDS_MATCH, E_NUMIDS_POSITIVE, E_OOM_ALLOC, E_TRIM_BOTH, E_TRIM_LIMIT,
                              E_TRIM_LIMIT_ALONE, E_TRIM_LIMIT_EXACT, E_TRIM_MAXLEN, E_XADD_EXHAUSTED, E_XADD_SMALLER,
                              E_XADD_TOO_LARGE, E_XADD_ZERO, E_XSETID_ADDED, E_XSETID_DELETED, E_XSETID_GIVEN_DELETED,
@@ -19,7 +20,7 @@ from ..types.stream cimport (APPEND_TOO_LARGE, APPENDED, AppendResult, REF_ACKED
                              stream_delete, stream_free, stream_group, stream_last, stream_new, stream_next_id,
                              stream_next_seq, stream_referenced, stream_release, stream_trim)
 from ..types.stream_group cimport Group, StreamId, id_is_max, id_is_zero, id_less, pel_remove
-from .stream_shared cimport (end_or_reply, id_or_reply, id_parse, ids_or_reply, ms_parse, ref_word, reply_id,
+from .stream_shared cimport (end_or_reply, id_or_reply, id_parse, id_print, ID_TEXT, ids_or_reply, ms_parse, ref_word, reply_id,
                              reply_range, start_or_reply, stream_or_reply, unwatched_change, write_stream_or_reply)
 
 cdef enum:
@@ -92,7 +93,7 @@ cdef bint check_limit_or_reply(Ctx* x, AddArgs* a) noexcept nogil:
         if a.trim.by == TRIM_NONE:
             err(x, E_TRIM_LIMIT_ALONE)
             return False
-        if not a.trim.approx:
+        if not a.trim.approx and not x.client.flags & CL_PRIMARY:
             err(x, E_TRIM_LIMIT_EXACT)
             return False
     elif a.trim.approx:
@@ -162,6 +163,52 @@ cdef bint append_or_reply(Ctx* x, Stream* s, AddArgs* a) noexcept nogil:
     return False
 
 
+cdef void say_trim(Ctx* x, const Stream* s, const AddArgs* a) noexcept nogil:
+    """What an approximate threshold came to: four words, with what becomes of references."""
+    cdef Journal* j = &x.ks.journal
+    cdef char[ID_TEXT] text
+    if a.trim.by == TRIM_MAXLEN or s.length == 0:
+        journal_text(j, b"MAXLEN")
+        journal_text(j, b"=")
+        journal_arg_i64(j, a.trim.maxlen if not a.trim.approx else <int64_t>s.length)
+    else:
+        journal_text(j, b"MINID")
+        journal_text(j, b"=")
+        journal_arg(j, slice_of(text, id_print(text, a.trim.minid if not a.trim.approx else s.first_id)))
+
+
+cdef void say_refs(Ctx* x, const AddArgs* a) noexcept nogil:
+    cdef RefPolicy refs = a.trim.refs
+    if a.refs_given:
+        journal_text(&x.ks.journal, b"DELREF" if refs == REF_DELETE else b"ACKED" if refs == REF_ACKED else b"KEEPREF")
+
+
+cdef void leave_as_xadd(Ctx* x, const Stream* s, const AddArgs* a) noexcept nogil:
+    cdef Journal* j = &x.ks.journal
+    cdef char[ID_TEXT] text
+    cdef int i
+    cdef bint trims = a.trim.by != TRIM_NONE
+    journal_begin(j, x.db.id, 3 + a.no_create + a.refs_given + 3 * trims + x.argc - a.fields)
+    journal_text(j, b"XADD")
+    journal_arg(j, x.argv[1])
+    if a.no_create:
+        journal_text(j, b"NOMKSTREAM")
+    say_refs(x, a)
+    if trims:
+        say_trim(x, s, a)
+    journal_arg(j, slice_of(text, id_print(text, a.id)))
+    for i in range(a.fields, x.argc):
+        journal_arg(j, x.argv[i])
+
+
+cdef void leave_as_xtrim(Ctx* x, const Stream* s, const AddArgs* a) noexcept nogil:
+    journal_begin(&x.ks.journal, x.db.id, 5 + a.refs_given)
+    journal_text(&x.ks.journal, b"XTRIM")
+    journal_arg(&x.ks.journal, x.argv[1])
+    say_trim(x, s, a)
+    say_refs(x, a)
+
+
 cdef int xadd_command(Ctx* x) noexcept nogil:
     """XADD key [NOMKSTREAM] [KEEPREF|DELREF|ACKED] [MAXLEN|MINID [=|~] threshold [LIMIT n]] *|id field value [...].
     O(1) and what is trimmed."""
@@ -187,10 +234,11 @@ cdef int xadd_command(Ctx* x) noexcept nogil:
         return 0
     if missing:
         db_add(x.ks, x.db, stream_boxed(x.mem, x.argv[1], s))
-    # journal: the full ID; MAXLEN ~ and MINID ~ as what they came to
     key_changed(x.ks, x.db, x.argv[1], EV_STREAM, b"xadd")
     if a.trim.by != TRIM_NONE and stream_trim(x.mem, s, &a.trim):
         key_event(x.ks, x.db, x.argv[1], EV_STREAM, b"xtrim")
+    if unlikely(journaling(&x.ks.journal)) and (a.auto_id or a.auto_seq or a.trim.approx):
+        leave_as_xadd(x, s, &a)
     return reply_id(x.out, a.id)
 
 
@@ -207,7 +255,8 @@ cdef int xtrim_command(Ctx* x) noexcept nogil:
         return 0
     n = stream_trim(x.mem, s, &a.trim) if s != NULL else 0
     if n:
-        # journal: ~ as what it came to
+        if unlikely(journaling(&x.ks.journal)) and a.trim.approx:
+            leave_as_xtrim(x, s, &a)
         x.ks.ev.dirty += n - 1
         key_changed(x.ks, x.db, x.argv[1], EV_STREAM, b"xtrim")
     return reply_int(x.out, n)

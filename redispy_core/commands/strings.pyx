@@ -19,6 +19,7 @@ from ..exec.client cimport CL_PRIMARY, Ctx
 from ..exec.registry cimport bind
 from ..keyspace.db cimport *
 from ..keyspace.events cimport *
+from ..keyspace.journal cimport *
 from ..proto.errors cimport *
 from ..proto.reply cimport *
 from ..types.object cimport *
@@ -178,7 +179,6 @@ cdef int set_with_options(Ctx* x) noexcept nogil:
     if not options_or_reply(x, 3, TAKE_CONDITION | TAKE_EQUAL | TAKE_GET | TAKE_KEEPTTL, &p) \
             or not expiry_or_reply(x, &p, &when):
         return 0
-    # journal: an expiry goes out as PXAT; GET and the condition do not go out
     if p.get:
         return set_and_get(x, &p, when)
     old = db_write(x.ks, x.db, x.argv[1])
@@ -188,7 +188,28 @@ cdef int set_with_options(Ctx* x) noexcept nogil:
         return reply_null(x.out)
     if not store(x, x.argv[1], old, x.argv[2], p.form, when):
         return err(x, E_OOM_ALLOC)
+    if unlikely(journaling(&x.ks.journal)):
+        leave_as_set(x, &p, x.argv[2], when)
     return reply_ok(x.out)
+
+
+cdef void leave_as_set(Ctx* x, const Options* p, Slice value, int64_t when) noexcept nogil:
+    """SET key value with an absolute expiry, without GET and a condition that was judged here."""
+    cdef Journal* j = &x.ks.journal
+    cdef bint keep = p.form & EXP_KEEPTTL != 0
+    cdef bint timed = p.form & EXP_GIVEN != 0
+    cdef bint asks = not timed and (p.condition == COND_NX or p.condition == COND_XX)
+    journal_begin(j, x.db.id, 3 + keep + 2 * timed + asks)
+    journal_text(j, b"SET")
+    journal_arg(j, x.argv[1])
+    journal_arg(j, value)
+    if asks:
+        journal_text(j, b"NX" if p.condition == COND_NX else b"XX")
+    if keep:
+        journal_text(j, b"KEEPTTL")
+    if timed:
+        journal_text(j, b"PXAT")
+        journal_arg_i64(j, when)
 
 
 cdef int set_and_get(Ctx* x, const Options* p, int64_t when) noexcept nogil:
@@ -199,9 +220,13 @@ cdef int set_and_get(Ctx* x, const Options* p, int64_t when) noexcept nogil:
         return 0
     mark = out_mark(x.out)
     reply_old(x, old)
-    if holds(p, old) and not store(x, x.argv[1], old, x.argv[2], p.form, when):
+    if not holds(p, old):
+        return 0
+    if not store(x, x.argv[1], old, x.argv[2], p.form, when):
         out_rollback(x.out, mark)
         return err(x, E_OOM_ALLOC)
+    if unlikely(journaling(&x.ks.journal)):
+        leave_as_set(x, p, x.argv[2], when)
     return 0
 
 
@@ -209,7 +234,6 @@ cdef int getset_command(Ctx* x) noexcept nogil:
     """GETSET key value. O(1)."""
     cdef Options p
     memset(&p, 0, sizeof(p))
-    # journal: goes out as SET
     return set_and_get(x, &p, NO_EXPIRE)
 
 
@@ -224,12 +248,16 @@ cdef int setnx_command(Ctx* x) noexcept nogil:
 
 
 cdef int setex_generic(Ctx* x, int form) noexcept nogil:
+    cdef Options p
     cdef int64_t when
     if not when_or_reply(x, x.argv[2], form, False, &when):
         return 0
-    # journal: goes out as SET ... PXAT
     if not store(x, x.argv[1], db_write(x.ks, x.db, x.argv[1]), x.argv[3], form, when):
         return err(x, E_OOM_ALLOC)
+    if unlikely(journaling(&x.ks.journal)):
+        memset(&p, 0, sizeof(p))
+        p.form = form
+        leave_as_set(x, &p, x.argv[3], when)
     return reply_ok(x.out)
 
 
@@ -262,7 +290,7 @@ cdef int getdel_command(Ctx* x) noexcept nogil:
         return 0
     reply_old(x, o)
     if o != NULL:
-        # journal: goes out as DEL
+        journal_key(&x.ks.journal, x.db.id, b"DEL", x.argv[1])
         db_delete(x.ks, x.db, x.argv[1])
         key_changed(x.ks, x.db, x.argv[1], EV_GENERIC, b"del")
     return 0
@@ -281,14 +309,16 @@ cdef int getex_command(Ctx* x) noexcept nogil:
     if not type_or_reply(x, o, OBJ_STRING) or not expiry_or_reply(x, &p, &when):
         return 0
     reply_string(x, o)
-    # journal: goes out as PEXPIREAT, PERSIST or DEL; without an option it is a read
     if p.form & EXP_GIVEN and when <= x.env.now_ms and not x.ks.replica:
+        journal_key(&x.ks.journal, x.db.id, b"UNLINK" if x.env.knobs.lazyfree_lazy_expire else b"DEL", x.argv[1])
         db_delete(x.ks, x.db, x.argv[1])
         key_changed(x.ks, x.db, x.argv[1], EV_GENERIC, b"del")
     elif p.form & EXP_GIVEN:
+        journal_key_n(&x.ks.journal, x.db.id, b"PEXPIREAT", x.argv[1], when)
         db_set_expire(x.ks, x.db, o, when)
         key_changed(x.ks, x.db, x.argv[1], EV_GENERIC, b"expire")
     elif p.form & EXP_PERSIST and robj_expire(o) != NO_EXPIRE:
+        journal_key(&x.ks.journal, x.db.id, b"PERSIST", x.argv[1])
         db_set_expire(x.ks, x.db, o, NO_EXPIRE)
         key_changed(x.ks, x.db, x.argv[1], EV_GENERIC, b"persist")
     return 0
@@ -366,6 +396,16 @@ cdef int msetnx_command(Ctx* x) noexcept nogil:
     return reply_int(x.out, 1)
 
 
+cdef void leave_as_msetex(Ctx* x, int n, int64_t when) noexcept nogil:
+    cdef Journal* j = &x.ks.journal
+    cdef int i
+    journal_begin(j, x.db.id, 2 * n + 4)
+    for i in range(2 * n + 2):
+        journal_arg(j, x.argv[i])
+    journal_text(j, b"PXAT")
+    journal_arg_i64(j, when)
+
+
 cdef int msetex_command(Ctx* x) noexcept nogil:
     """MSETEX numkeys key value [key value ...] [NX|XX] [EX s|PX ms|EXAT s|PXAT ms|KEEPTTL]. O(N)."""
     cdef Options p
@@ -378,9 +418,10 @@ cdef int msetex_command(Ctx* x) noexcept nogil:
         return 0
     if not all_hold(x, 2, n, &p):
         return reply_int(x.out, 0)
-    # journal: an expiry goes out as PXAT
     if not store_pairs(x, 2, n, p.form, when):
         return err(x, E_OOM_ALLOC)
+    if p.form & EXP_GIVEN and unlikely(journaling(&x.ks.journal)):
+        leave_as_msetex(x, <int>n, when)
     return reply_int(x.out, 1)
 
 
@@ -472,6 +513,7 @@ cdef int incrbyfloat_command(Ctx* x) noexcept nogil:
     cdef size_t n
     cdef long double value = 0
     cdef long double by
+    cdef Options p
     cdef Robj* o = db_write(x.ks, x.db, x.argv[1])
     if not type_or_reply(x, o, OBJ_STRING):
         return 0
@@ -487,7 +529,10 @@ cdef int incrbyfloat_command(Ctx* x) noexcept nogil:
     n = num_print_ld(text, value, True)
     if not put_text(x, o, text, n):
         return err(x, E_OOM_ALLOC)
-    # journal: goes out as SET key result KEEPTTL, so that other machines' rounding does not matter
+    if unlikely(journaling(&x.ks.journal)):     # the result: other machines may round otherwise
+        memset(&p, 0, sizeof(p))
+        p.form = EXP_KEEPTTL
+        leave_as_set(x, &p, slice_of(text, n), KEEP_TTL)
     key_changed(x.ks, x.db, x.argv[1], EV_STRING, b"incrbyfloat")
     return reply_bulk(x.out, text, n)
 

@@ -18,6 +18,7 @@ from ..exec.scan cimport (Scan, scan_cursor_or_reply, scan_dict, scan_empty, sca
                           scan_options_or_reply)
 from ..keyspace.db cimport db_add, db_read, db_write, key_changed
 from ..keyspace.events cimport EV_ZSET
+from ..keyspace.journal cimport *
 from ..proto.errors cimport (E_COUNT_POSITIVE, E_NOT_BETWEEN, E_NOT_POSITIVE, E_NUMKEYS, E_OOM_ALLOC, E_SCORE_NAN,
                              E_VALUE_RANGE, E_ZADD_GT_LT_NX, E_ZADD_INCR, E_ZADD_NX_XX)
 from ..proto.reply cimport (Deferred, Out, reply_array, reply_bulk, reply_bulk_double, reply_double, reply_errorf,
@@ -355,7 +356,8 @@ cdef int blocking_pop(Ctx* x, bint highest) noexcept nogil:
             return 0
         reply_array(x.out, 3)
         reply_bulk(x.out, x.argv[i].ptr, x.argv[i].len)
-        pop_elements(x, x.argv[i], o, highest, 1, POP_FLAT)     # journal: as ZPOPMIN or ZPOPMAX of this key
+        journal_key(&x.ks.journal, x.db.id, b"ZPOPMAX" if highest else b"ZPOPMIN", x.argv[i])
+        pop_elements(x, x.argv[i], o, highest, 1, POP_FLAT)
         return 0
     if not can_block(x):
         return reply_null_array(x.out)
@@ -423,7 +425,8 @@ cdef bint mpop_or_reply(Ctx* x, const MpopPlan* plan) noexcept nogil:
         reply_array(x.out, 2)
         reply_bulk(x.out, key.ptr, key.len)
         reply_array(x.out, n)
-        pop_elements(x, key, o, plan.highest, n, POP_PAIRS)     # journal: as ZPOPMIN or ZPOPMAX of this key with n
+        journal_key_n(&x.ks.journal, x.db.id, b"ZPOPMAX" if plan.highest else b"ZPOPMIN", key, n)
+        pop_elements(x, key, o, plan.highest, n, POP_PAIRS)
         return True
     return False
 

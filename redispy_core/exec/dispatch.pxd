@@ -4,6 +4,7 @@ from ..base.env cimport Env
 from ..base.mem cimport Mem
 from ..base.sds cimport Sds, Slice
 from ..keyspace.db cimport Keyspace
+from ..keyspace.evict cimport EvictState
 from ..keyspace.expire cimport ExpireState
 from ..proto.reply cimport BlockPool, OutMark
 from .client cimport Client, Clients, Ctx, Gate
@@ -73,7 +74,6 @@ cdef struct RunningScript:          # the script or function that runs (room scr
     bint killed                     # to be ended as soon as it can be
     bint wrote                      # has run a write command: no longer killable
     bint function                   # FCALL's, not EVAL's
-    uint32_t repl                   # where its effects go: 1 AOF, 2 replicas
 
 cdef struct ScriptFigures:          # for INFO
     const size_t* vm_used[2]        # memory of the Lua states: EVAL's, functions'; NULL: there is none
@@ -95,6 +95,7 @@ cdef struct Exec:
     BlockPool pool
     Stats stats
     ExpireState expire
+    EvictState evict
     void* registry                  # Registry (borrowed)
     void* engine                    # Engine (borrowed), for Python bodies
     int (*run_python)(Ctx* x, Command* cmd) noexcept nogil
@@ -105,6 +106,7 @@ cdef struct Exec:
     Sds* password                   # of the default user; NULL: none
     OutputLimit limits[3]
     Ahead* ahead                    # AHEAD of them
+    uint64_t tick                   # rp_ticks at the end of the pipeline's last command; 0: outside a pipeline
     uint64_t turn_began             # rp_ticks when this turn's work began; 0: not yet
     char* io_buffer                 # shared by all reads
     bint paused_reads
@@ -130,7 +132,9 @@ cdef struct Exec:
     void* monitors                  # clients that monitor (exec/monitor)
     void* slowlog                   # exec/slowlog
     void* latency                   # exec/latency; NULL before the first event
+    Sds* misconf                    # why writes are refused, when not for the usual reason (exec/states)
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
+    void* flushes                   # clients whose FLUSHALL waits for the freeing thread (exec/memory_limit), oldest first
     RunningScript script
     ScriptFigures scripts
     bint (*turn)(Exec* x) noexcept nogil             # serves the loop once while a script is busy; True: end the script; NULL: no loop

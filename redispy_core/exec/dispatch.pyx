@@ -11,13 +11,14 @@ are prefetched, so that the cache misses of a batch overlap instead of following
 Time is frozen when a batch of input begins and again after a command that took long, so a command sees one time.
 """
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
-from libc.string cimport memchr, memcpy, memmove, memset
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 from ..base.env cimport Env, env_freeze_now, env_ticks_ns
 from ..base.mem cimport Mem, mem_alloc, mem_free, mem_realloc
 from ..base.rp cimport likely, unlikely, rp_assert, rp_ticks
 from ..base.sds cimport Slice, sds_free, slice_of
 from ..keyspace.db cimport Keyspace, ks_begin_command, ks_remember
 from ..keyspace.expire cimport expire_init
+from ..keyspace.journal cimport Journal, TO_ALL, TO_AOF, journal_add, journal_begin, journal_arg, journal_flush, journal_key
 from ..proto.errors cimport (E_ARITY, E_NOAUTH, E_NO_MULTI, E_PROTO_EXPECTED, E_UNKNOWN_COMMAND, E_UNKNOWN_SUBCOMMAND,
                              Err)
 from ..proto.parser cimport (PARSED_COMMAND, PARSED_ERROR, Parsed, ParserLimits, parse_request, parser_rebase,
@@ -31,7 +32,8 @@ from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_
                       G_READONLY, client_close, client_free, client_new, client_pending, client_reset_query,
                       clients_free, clients_init)
 from .args cimport word_is
-from .registry cimport CMD_ADMIN, CMD_RUNS_SCRIPT, CMD_SKIP_MONITOR, Command, Registry, registry_lookup, registry_top
+from .registry cimport CMD_ADMIN, CMD_RUNS_SCRIPT, CMD_SKIP_MONITOR, CMD_WRITE, Command, Registry,
+                       registry_lookup, registry_top
 from .stats cimport stats_call, stats_error, stats_reset
 
 cdef enum:
@@ -57,6 +59,10 @@ cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcep
     clients_init(&x.clients, m, &x.pool)
     stats_reset(&x.stats)
     expire_init(&x.expire)
+    ks.ev.deleted = record_deleted
+    ks.ev.deleted_ctx = x
+    ks.ev.field_deleted = record_field_deleted
+    ks.ev.field_deleted_ctx = x
     x.ahead = <Ahead*>mem_alloc(m, AHEAD * sizeof(Ahead))
     x.gate_fns[0] = gate_noauth
     x.gate_fns[1] = gate_no_multi
@@ -262,21 +268,83 @@ cdef void run_body(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noex
         x.run_python(&ctx, cmd)
 
 
+cdef void run_recorded(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
+    """The body while a file or replicas listen. A command that changed anything leaves as it came, unless it said
+    otherwise or others that ran inside it were recorded (EXEC, scripts, Python)."""
+    cdef Journal* j = &x.ks.journal
+    cdef bint said = j.said
+    cdef int force = j.force
+    cdef int db = c.db.id
+    cdef int64_t dirty = x.ks.ev.dirty
+    cdef int64_t calls = j.calls
+    if x.depth == 1:
+        j.allowed = TO_AOF if c.flags & CL_PRIMARY else TO_ALL
+    j.said = False
+    j.force = 0
+    run_body(x, c, cmd, argv, argc)
+    if not j.said and j.calls == calls and not c.flags & CL_BLOCKED:
+        if x.ks.ev.dirty != dirty and cmd.flags & CMD_WRITE:
+            journal_add(j, db, argv, argc, TO_ALL)
+        elif j.force:
+            journal_add(j, db, argv, argc, j.force)
+    j.calls += j.said or x.ks.ev.dirty != dirty
+    j.said = said
+    j.force = force
+    if x.depth == 1 and (j.nops or j.transaction):
+        journal_flush(j, x.env.now_ms)
+        c.repl_offset = j.offset
+
+
+cdef void record_deleted(void* ctx, int db, Slice key, bint lazy) noexcept nogil:
+    """A key expired or was evicted here."""
+    cdef Exec* x = <Exec*>ctx
+    cdef Journal* j = &x.ks.journal
+    cdef bint said = j.said
+    if j.targets == 0:
+        return
+    journal_key(j, db, b"UNLINK" if lazy else b"DEL", key)
+    j.said = said
+    if x.depth == 0:
+        journal_flush(j, x.env.now_ms)
+
+
+cdef void record_field_deleted(void* ctx, int db, Slice key, Slice field) noexcept nogil:
+    cdef Exec* x = <Exec*>ctx
+    cdef Journal* j = &x.ks.journal
+    cdef bint said = j.said
+    if j.targets == 0:
+        return
+    journal_begin(j, db, 3)
+    journal_arg(j, slice_of(b"HDEL", 4))
+    journal_arg(j, key)
+    journal_arg(j, field)
+    j.said = said                           # the cycle ends the unit behind a whole hash
+
+
 cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
     cdef Client* outer = x.current
     cdef int64_t errors = c.out.errors
     cdef int64_t ns
-    cdef uint64_t began
+    cdef uint64_t began, ended
     x.current = c
+    began = x.tick
     if x.depth:
         ks_begin_command(x.ks)              # run_command does it for the outermost
+        began = 0
     else:
         x.caller = c
     x.depth += 1
     x.ks.no_touch = (c.flags & CL_NO_TOUCH) != 0
-    began = rp_ticks()
-    run_body(x, c, cmd, argv, argc)
-    ns = env_ticks_ns(x.env, rp_ticks() - began) + c.blocked_ns
+    if began == 0:
+        began = rp_ticks()
+    if unlikely(x.ks.journal.targets != 0):
+        run_recorded(x, c, cmd, argv, argc)
+    else:
+        run_body(x, c, cmd, argv, argc)
+    ended = rp_ticks()
+    if x.depth == 1 and x.tick:
+        x.tick = ended                      # where the next of the pipeline begins
+    ns = env_ticks_ns(x.env, ended - began) + c.blocked_ns
     if unlikely(x.monitor != NULL) and not c.flags & CL_RERUN and not cmd.flags & (CMD_ADMIN | CMD_SKIP_MONITOR):
         x.monitor(x, c, cmd, argv, argc)    # behind the commands that EXEC ran
     if unlikely(c.flags & CL_BLOCKED):
@@ -315,7 +383,9 @@ cdef void finish_reply(Exec* x, Client* c, OutMark mark) noexcept nogil:
 
 
 cdef inline void pass_gates(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
-    if likely((x.gates | c.gates) & cmd.gates == 0) or not gates_refuse(x, c, cmd, argv, argc):
+    cdef uint32_t raised = (x.gates | c.gates) & cmd.gates
+    if likely(raised == 0) or (raised == G_OOM and likely(x.mem.used <= <size_t>x.env.knobs.maxmemory)) \
+            or not gates_refuse(x, c, cmd, argv, argc):
         call(x, c, cmd, argv, argc)
 
 
@@ -370,13 +440,22 @@ cdef void protocol_error(Exec* x, Client* c) noexcept nogil:
     c.flags |= CL_CLOSE_AFTER_REPLY
 
 
+cdef inline bint same_command(const Ahead* before, Slice name) noexcept nogil:
+    """Pipelines repeat themselves. (A subcommand is looked up anew.)"""
+    return (before.cmd != NULL and before.cmd.nsubs == 0 and before.cmd.parent == NULL
+            and before.argv[0].len == name.len and memcmp(before.argv[0].ptr, name.ptr, name.len) == 0)
+
+
 cdef inline void look_ahead(Exec* x, Client* c, Ahead* a, size_t end) noexcept nogil:
     """Takes the request that the parser has just completed; begins to fetch its first key's bucket."""
     cdef Slice key
     memcpy(a.argv, c.parser.argv, c.parser.argc * sizeof(Slice))
     a.argc = c.parser.argc
     a.end = end
-    a.cmd = registry_lookup(<Registry>x.registry, a.argv, a.argc)
+    if a > x.ahead and same_command(a - 1, a.argv[0]):
+        a.cmd = (a - 1).cmd
+    else:
+        a.cmd = registry_lookup(<Registry>x.registry, a.argv, a.argc)
     a.has_key = a.cmd != NULL and a.cmd.first_key > 0 and a.cmd.first_key < a.argc
     if a.has_key:
         key = a.argv[a.cmd.first_key]
@@ -391,6 +470,8 @@ cdef int run_ahead(Exec* x, Client* c, int n) noexcept nogil:
     for i in range(n):
         if x.ahead[i].has_key:
             dict_prefetch_entry(&c.db.keys, x.ahead[i].hash)
+    if n > 1:
+        x.tick = rp_ticks()                 # one look at the counter a command, not two
     for i in range(n):
         a = &x.ahead[i]
         ks_begin_command(x.ks)
@@ -398,7 +479,9 @@ cdef int run_ahead(Exec* x, Client* c, int n) noexcept nogil:
             ks_remember(x.ks, a.argv[a.cmd.first_key], a.hash)
         run_found(x, c, a.cmd, a.argv, a.argc)
         if unlikely(c.flags & STOP):
-            return i + 1
+            n = i + 1
+            break
+    x.tick = 0
     return n
 
 

@@ -435,11 +435,11 @@ cdef int unwatch_command(Ctx* x) noexcept nogil:
 
 
 cdef void run_queued(Exec* x, Client* c) noexcept nogil:
-    """journal: the writes of all commands leave as one MULTI ... EXEC."""
     cdef Multi* t = <Multi*>c.multi
     cdef int64_t errors = c.out.errors
     cdef Queued* q
     cdef int i
+    x.ks.journal.transaction = True     # even one write leaves as MULTI ... EXEC
     reply_array(&c.out, c.queued)
     for i in range(c.queued):
         q = t.queued[i]

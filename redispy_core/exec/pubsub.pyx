@@ -17,6 +17,7 @@ from ..base.num cimport glob_match, num_print_i64
 from ..base.rp cimport likely, rp_load64le, unlikely
 from ..base.sds cimport Sds, Slice, sds_append, sds_free, sds_new, sds_reserve, slice_of
 from ..keyspace.events cimport NOTIFY_KEYEVENT, NOTIFY_KEYSPACE
+from ..keyspace.journal cimport TO_REPLICAS, journal_force
 from ..proto.errors cimport E_SUBSCRIBED, E_UNKNOWN_SUBCOMMAND_OR_ARITY
 from ..proto.reply cimport (Deferred, reply_array, reply_bulk, reply_bulk_text, reply_errorf, reply_int, reply_later,
                             reply_length, reply_null, reply_push)
@@ -495,12 +496,12 @@ cdef int sunsubscribe_command(Ctx* x) noexcept nogil:
 
 cdef int publish_command(Ctx* x) noexcept nogil:
     """PUBLISH channel message. O(subscribers + patterns)."""
-    # journal: goes to replicas as it is
+    journal_force(&x.ks.journal, TO_REPLICAS)
     return reply_int(x.out, publish(<Exec*>x.exec, CHANNELS, x.argv[1], x.argv[2]))
 
 
 cdef int spublish_command(Ctx* x) noexcept nogil:
-    # journal: goes to replicas as it is
+    journal_force(&x.ks.journal, TO_REPLICAS)
     return reply_int(x.out, publish(<Exec*>x.exec, SHARDS, x.argv[1], x.argv[2]))
 
 

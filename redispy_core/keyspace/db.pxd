@@ -1,4 +1,4 @@
-# Databases: lookup with expiry on access, add, set, delete, rename, flush; LRU/LFU; lazy freeing in slices.
+# Databases: lookup with expiry on access, add, set, delete, rename, flush; LRU/LFU; what is freed lazily.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from ..base.env cimport Env
 from ..base.mem cimport Mem
@@ -7,6 +7,8 @@ from ..structs.dict cimport Dict
 from ..structs.ebuckets cimport Ebuckets
 from ..types.object cimport NO_EXPIRE, ObjType, Encoding, Robj
 from .events cimport Events, EventClass
+from .journal cimport Journal
+from .lazyfree cimport Lazyfree
 
 cdef enum:
     KEEP_TTL = -2               # db_set_*: leave the expiry as it is
@@ -29,12 +31,6 @@ cdef struct KeyspaceStats:
     int64_t expired_time_cap
     int64_t expire_cycle_us
     int64_t evicted
-    int64_t lazyfreed
-
-cdef struct Corpse:             # a flushed dict or a big value that cron frees: dicts in slices, values one a slice
-    Dict d
-    Robj* value                 # NULL: the dict
-    Corpse* next
 
 cdef struct Keyspace:
     Mem* mem
@@ -42,13 +38,15 @@ cdef struct Keyspace:
     Db* dbs
     int ndbs
     Events ev
+    Journal journal
     KeyspaceStats stats
     bint replica                # expired keys are missing here, but only the primary's DEL removes them
+    bint loading                # nothing is expired: what was written is restored first
     bint may_expire             # False while writes are paused: expired keys are missing, not removed
     bint no_touch               # this command must not refresh LRU/LFU (CLIENT NO-TOUCH)
     bint active_expire          # DEBUG SET-ACTIVE-EXPIRE
-    Corpse* corpses
-    size_t corpse_keys          # keys that wait to be freed
+    Lazyfree lazy               # flushed databases and big values on their way to the thread that frees them
+    size_t not_counted          # used memory that maxmemory does not limit, beside the journal's: buffers of replicas; kept by the rooms that own them
     const char* memo_ptr        # hash of the last argument looked up: valid within one command
     size_t memo_len
     uint64_t memo_hash
@@ -82,13 +80,16 @@ cdef Robj* db_unlink(Keyspace* ks, Db* db, Slice key) noexcept nogil         # o
 cdef bint db_delete(Keyspace* ks, Db* db, Slice key) noexcept nogil          # frees; False = missing (no expiry check)
 cdef bint db_remove(Keyspace* ks, Db* db, Slice key, bint lazy) noexcept nogil   # db_unlink and db_discard; False = missing
 cdef bint db_remove_live(Keyspace* ks, Db* db, Slice key, bint lazy) noexcept nogil   # DEL: a key that expired goes as such, and is False unless only a DEL may remove it here
-cdef void db_discard(Keyspace* ks, Robj* o, bint lazy) noexcept nogil        # frees what db_unlink gave; lazy: a big value later, from cron
+cdef void db_discard(Keyspace* ks, Robj* o, bint lazy) noexcept nogil        # frees what db_unlink gave; lazy: a big value on the other thread
 cdef Robj* db_rename(Keyspace* ks, Db* db, Slice key, Slice to, bint lazy) noexcept nogil   # key must be there, `to` another key whose value goes; keeps the expiry
 cdef void db_delete_expired(Keyspace* ks, Db* db, Robj* o) noexcept nogil    # with statistics, event and propagation
+cdef int64_t db_evict(Keyspace* ks, Db* db, Robj* o, uint64_t hash) noexcept nogil   # likewise; bytes freed at once, without what the reports took
 cdef Robj* db_random(Keyspace* ks, Db* db) noexcept nogil                    # a live key, uniform; NULL when empty
 cdef int64_t db_flush(Keyspace* ks, int id, bint lazy) noexcept nogil        # id -1: all; keys removed
 cdef void db_swap(Keyspace* ks, int a, int b) noexcept nogil
-cdef bint ks_free_slice(Keyspace* ks, int buckets) noexcept nogil            # frees a part of what was flushed lazily; True when nothing is left
+cdef Db* dbs_new(Keyspace* ks) noexcept nogil                                # a second, empty set of databases, to be filled and swapped in
+cdef void dbs_swap(Keyspace* ks, Db* dbs) noexcept nogil                     # exchanges the contents with the live ones; O(databases)
+cdef void dbs_free(Keyspace* ks, Db* dbs, bint lazy) noexcept nogil          # with all keys
 cdef void key_changed(Keyspace* ks, Db* db, Slice key, EventClass event_class, const char* event) noexcept nogil   # dirty, WATCH, tracking, blocked clients, notification
 cdef void key_event(Keyspace* ks, Db* db, Slice key, EventClass event_class, const char* event) noexcept nogil     # a further notification only
 cdef void key_touched(Keyspace* ks, Db* db, Slice key) noexcept nogil        # WATCH, tracking, blocked clients only

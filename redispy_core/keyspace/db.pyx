@@ -1,4 +1,4 @@
-"""Databases (contract: db.pxd): dicts of key blocks, expiry on access, LRU/LFU, lazy freeing. Room keyspace.
+"""Databases (contract: db.pxd): dicts of key blocks, expiry on access, LRU/LFU. Room keyspace.
 
 A key's block stands in `keys` and, when it expires, in `expires` too: both dicts use one hash seed, so one hash serves
 both. Whoever gives a key another block tells it by db_moved. The hash of the argument looked up last is remembered
@@ -13,37 +13,45 @@ from ..base.env cimport Env, POLICY_LFU, env_rand_unit
 from ..base.mem cimport Mem, mem_calloc, mem_free
 from ..base.rp cimport likely, unlikely, rp_assert
 from ..base.sds cimport Slice
-from ..structs.dict cimport (Dict, DictPos, dict_clear, dict_clear_step, dict_find, dict_find_pos, dict_get,
-                             dict_hash, dict_init, dict_insert, dict_random, dict_relink, dict_remove,
-                             dict_remove_at, dict_set, dict_shrink)
+from ..structs.dict cimport (RESIZE_ALLOW, RESIZE_AVOID, Dict, dict_bytes, dict_clear, dict_find, dict_hash, dict_init,
+                             dict_insert, dict_random, dict_relink, dict_remove, dict_slots)
 from ..structs.ebuckets cimport eb_add, eb_change, eb_clear, eb_init, eb_remove, eb_replace
 from ..types.hash cimport HASH_NO_TTL, HashTtl, hash_next_ms, hash_ttl
 from ..types.object cimport (LRU_MAX, NO_EXPIRE, OBJ_HASH, Robj, key_dict_owner_type, key_dict_type, robj_assign, robj_effort,
                              robj_expire, robj_free, robj_key, robj_lru, robj_rekey, robj_set_expire, robj_set_lru,
                              robj_string, robj_type)
-from .events cimport (EV_EXPIRED, EV_KEYMISS, EV_NEW, EventClass, events_init)
+from .events cimport EV_EVICTED, EV_EXPIRED, EV_KEYMISS, EV_NEW, EventClass, events_init
+from .lazyfree cimport lazy_database, lazy_end, lazy_init, lazy_value
+from .journal cimport journal_free, journal_init
 
 cdef enum:
-    LAZY_EFFORT = 64            # values of no more blocks are freed at once even when they need not be
+    LAZY_EFFORT = 64            # values of no more blocks are freed at once even when they need not be: handing over costs as much
 
 
 # ---------------------------------------------------------------- life
 
-cdef void ks_init(Keyspace* ks, Mem* m, Env* env, int ndbs) noexcept nogil:
+cdef Db* dbs_new(Keyspace* ks) noexcept nogil:
+    cdef Db* dbs = <Db*>mem_calloc(ks.mem, ks.ndbs * sizeof(Db))
     cdef int i
+    for i in range(ks.ndbs):
+        dbs[i].id = i
+        dict_init(&dbs[i].keys, key_dict_owner_type(), ks.env)
+        dict_init(&dbs[i].expires, key_dict_type(), ks.env)
+        eb_init(&dbs[i].subexpires)
+    return dbs
+
+
+cdef void ks_init(Keyspace* ks, Mem* m, Env* env, int ndbs) noexcept nogil:
     memset(ks, 0, sizeof(Keyspace))
     ks.mem = m
     ks.env = env
     ks.ndbs = ndbs
     ks.may_expire = True
     ks.active_expire = True
+    lazy_init(&ks.lazy)
     events_init(&ks.ev)
-    ks.dbs = <Db*>mem_calloc(m, ndbs * sizeof(Db))
-    for i in range(ndbs):
-        ks.dbs[i].id = i
-        dict_init(&ks.dbs[i].keys, key_dict_owner_type(), env)
-        dict_init(&ks.dbs[i].expires, key_dict_type(), env)
-        eb_init(&ks.dbs[i].subexpires)
+    journal_init(&ks.journal, m)
+    ks.dbs = dbs_new(ks)
 
 
 cdef void ks_free(Keyspace* ks) noexcept nogil:
@@ -52,9 +60,9 @@ cdef void ks_free(Keyspace* ks) noexcept nogil:
         eb_clear(ks.mem, &ks.dbs[i].subexpires)
         dict_clear(ks.mem, &ks.dbs[i].expires)
         dict_clear(ks.mem, &ks.dbs[i].keys)
-    while not ks_free_slice(ks, 1 << 20):
-        pass
+    lazy_end(&ks.lazy, ks.mem)
     mem_free(ks.mem, ks.dbs)
+    journal_free(&ks.journal)
 
 
 cdef void ks_begin_command(Keyspace* ks) noexcept nogil:
@@ -119,7 +127,7 @@ cdef int64_t lru_idle_ms(Keyspace* ks, const Robj* o) noexcept nogil:
 
 cdef bint db_expired(Keyspace* ks, const Robj* o) noexcept nogil:
     cdef int64_t when = robj_expire(o)
-    return when != NO_EXPIRE and ks.env.now_ms > when
+    return when != NO_EXPIRE and ks.env.now_ms > when and not ks.loading
 
 
 cdef bint db_expire_due(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
@@ -245,11 +253,31 @@ cdef void retrack(Keyspace* ks, Db* db, Robj* old, Robj* o) noexcept nogil:
         eb_replace(ks.mem, &db.subexpires, old, o, s.tracked_ms, sub_when)
 
 
+cdef void insert_within_limit(Keyspace* ks, Dict* d, uint64_t hash, Robj* o) noexcept nogil:
+    """dict_insert; a table that would grow beyond maxmemory waits until it is far overfull: its growth alone would
+    evict many keys."""
+    cdef size_t limit = <size_t>ks.env.knobs.maxmemory + ks.not_counted
+    cdef bint waits = d.policy == RESIZE_ALLOW and d.used >= dict_slots(d) and d.used > 0 \
+        and ks.mem.used + dict_bytes(d) * 3 // 2 > limit
+    if waits:
+        d.policy = RESIZE_AVOID
+    dict_insert(ks.mem, d, hash, o)
+    if waits:
+        d.policy = RESIZE_ALLOW
+
+
+cdef inline void insert(Keyspace* ks, Dict* d, uint64_t hash, Robj* o) noexcept nogil:
+    if unlikely(ks.env.knobs.maxmemory != 0):
+        insert_within_limit(ks, d, hash, o)
+    else:
+        dict_insert(ks.mem, d, hash, o)
+
+
 cdef void add_hashed(Keyspace* ks, Db* db, Robj* o, uint64_t hash) noexcept nogil:
     touch_new(ks, o)
-    dict_insert(ks.mem, &db.keys, hash, o)
+    insert(ks, &db.keys, hash, o)
     if robj_expire(o) != NO_EXPIRE:
-        dict_insert(ks.mem, &db.expires, hash, o)
+        insert(ks, &db.expires, hash, o)
     track(ks, db, o)
     if unlikely(ks.env.knobs.notify_keyspace_events & EV_NEW):
         key_event(ks, db, key_of(o), EV_NEW, b"new")
@@ -270,12 +298,12 @@ cdef void replace_at(Keyspace* ks, Db* db, uint64_t hash, Robj* old, Robj* o) no
     if had and has:
         dict_relink(&db.expires, hash, old, o)
     elif has:
-        dict_insert(ks.mem, &db.expires, hash, o)
+        insert(ks, &db.expires, hash, o)
     elif had:
         dict_remove(ks.mem, &db.expires, key.ptr, key.len, hash)
     untrack(ks, db, old)
     track(ks, db, o)
-    robj_free(ks.mem, old)
+    db_discard(ks, old, ks.env.knobs.lazyfree_lazy_server_del != 0)
 
 
 cdef bint db_set_string_at(Keyspace* ks, Db* db, Slice key, Robj* old, const char* s, size_t n,
@@ -337,7 +365,7 @@ cdef Robj* db_set_expire(Keyspace* ks, Db* db, Robj* o, int64_t when_ms) noexcep
     fresh = robj_set_expire(ks.mem, o, when_ms)
     dict_relink(&db.keys, hash, o, fresh)
     if when_ms != NO_EXPIRE:
-        dict_insert(ks.mem, &db.expires, hash, fresh)
+        insert(ks, &db.expires, hash, fresh)
     retrack(ks, db, o, fresh)
     return fresh
 
@@ -363,15 +391,10 @@ cdef bint db_delete(Keyspace* ks, Db* db, Slice key) noexcept nogil:
 
 
 cdef void db_discard(Keyspace* ks, Robj* o, bint lazy) noexcept nogil:
-    cdef Corpse* c
-    if not lazy or robj_effort(o) <= LAZY_EFFORT:
+    if likely(not lazy) or robj_effort(o) <= LAZY_EFFORT:
         robj_free(ks.mem, o)
-        return
-    c = <Corpse*>mem_calloc(ks.mem, sizeof(Corpse))
-    c.value = o
-    c.next = ks.corpses
-    ks.corpses = c
-    ks.corpse_keys += 1
+    else:
+        lazy_value(&ks.lazy, ks.mem, o)
 
 
 cdef bint db_remove(Keyspace* ks, Db* db, Slice key, bint lazy) noexcept nogil:
@@ -406,7 +429,26 @@ cdef void db_delete_expired(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
     dict_remove(ks.mem, &db.keys, key.ptr, key.len, hash)
     untrack(ks, db, o)
     report_expired(ks, db, key)
-    robj_free(ks.mem, o)
+    db_discard(ks, o, ks.env.knobs.lazyfree_lazy_expire != 0)
+
+
+cdef int64_t db_evict(Keyspace* ks, Db* db, Robj* o, uint64_t hash) noexcept nogil:
+    cdef Slice key = key_of(o)
+    cdef bint lazy = ks.env.knobs.lazyfree_lazy_eviction != 0
+    cdef int64_t freed = ks.mem.used
+    if robj_expire(o) != NO_EXPIRE:
+        dict_remove(ks.mem, &db.expires, key.ptr, key.len, hash)
+    dict_remove(ks.mem, &db.keys, key.ptr, key.len, hash)
+    untrack(ks, db, o)
+    freed -= ks.mem.used
+    ks.stats.evicted += 1
+    if ks.ev.deleted != NULL:
+        ks.ev.deleted(ks.ev.deleted_ctx, db.id, key, lazy)
+    key_touched(ks, db, key)
+    key_event(ks, db, key, EV_EVICTED, b"evicted")
+    freed += ks.mem.used
+    db_discard(ks, o, lazy)
+    return freed - <int64_t>ks.mem.used
 
 
 cdef bint db_remove_live(Keyspace* ks, Db* db, Slice key, bint lazy) noexcept nogil:
@@ -423,64 +465,41 @@ cdef bint db_remove_live(Keyspace* ks, Db* db, Slice key, bint lazy) noexcept no
 
 # ---------------------------------------------------------------- whole databases
 
-cdef void bury(Keyspace* ks, Dict* d) noexcept nogil:
-    """Moves a dict's content to the corpses, freed later in slices."""
-    cdef Corpse* c
-    if d.used == 0:
-        dict_clear(ks.mem, d)
-        return
-    c = <Corpse*>mem_calloc(ks.mem, sizeof(Corpse))
-    c.d = d[0]
-    c.next = ks.corpses
-    ks.corpses = c
-    ks.corpse_keys += d.used
-    d.t[0].b = d.t[1].b = NULL
-    d.t[0].n = d.t[1].n = 0
-    d.frontier = d.used = d.children = 0
+cdef void empty(Keyspace* ks, Db* db, bint lazy) noexcept nogil:
+    if lazy and db.keys.used:
+        lazy_database(&ks.lazy, ks.mem, &db.keys, &db.expires, &db.subexpires)
+    else:
+        eb_clear(ks.mem, &db.subexpires)
+        dict_clear(ks.mem, &db.expires)
+        dict_clear(ks.mem, &db.keys)
+    db.avg_ttl_ms = 0
+    db.expire_cursor = 0
 
 
 cdef int64_t db_flush(Keyspace* ks, int id, bint lazy) noexcept nogil:
     cdef int64_t removed = 0
     cdef int i
-    cdef Db* db
     for i in range(ks.ndbs):
-        if id >= 0 and i != id:
-            continue
-        db = &ks.dbs[i]
-        removed += db.keys.used
-        dict_clear(ks.mem, &db.expires)
-        eb_clear(ks.mem, &db.subexpires)
-        if lazy:
-            bury(ks, &db.keys)
-        else:
-            dict_clear(ks.mem, &db.keys)
-        db.avg_ttl_ms = 0
-        db.expire_cursor = 0
+        if id < 0 or i == id:
+            removed += ks.dbs[i].keys.used
+            empty(ks, &ks.dbs[i], lazy)
     return removed
 
 
-cdef bint ks_free_slice(Keyspace* ks, int buckets) noexcept nogil:
-    cdef Corpse* c = ks.corpses
-    cdef size_t before
-    cdef bint done
-    if c == NULL:
-        return True
-    if c.value != NULL:
-        before = 1
-        robj_free(ks.mem, c.value)
-        done = True
-    else:
-        before = c.d.used
-        done = dict_clear_step(ks.mem, &c.d, buckets)
-    if done:
-        ks.corpses = c.next
-        mem_free(ks.mem, c)
-        ks.corpse_keys -= before
-        ks.stats.lazyfreed += before
-    else:
-        ks.corpse_keys -= before - c.d.used
-        ks.stats.lazyfreed += before - c.d.used
-    return ks.corpses == NULL
+cdef void dbs_free(Keyspace* ks, Db* dbs, bint lazy) noexcept nogil:
+    cdef int i
+    for i in range(ks.ndbs):
+        empty(ks, &dbs[i], lazy)
+    mem_free(ks.mem, dbs)
+
+
+cdef void dbs_swap(Keyspace* ks, Db* dbs) noexcept nogil:
+    cdef int i
+    cdef Db one
+    for i in range(ks.ndbs):
+        one = ks.dbs[i]
+        ks.dbs[i] = dbs[i]
+        dbs[i] = one
 
 
 cdef void db_swap(Keyspace* ks, int a, int b) noexcept nogil:

@@ -99,7 +99,7 @@ cdef void expire_cycle(ExpireState* s, Keyspace* ks, CycleKind kind) noexcept no
     cdef Db* db
     cdef Round total
     cdef double stale
-    if ks.replica or not ks.may_expire or not ks.active_expire:
+    if ks.replica or ks.loading or not ks.may_expire or not ks.active_expire:
         return
     if kind == CYCLE_FAST:
         budget = FAST_US + FAST_US // 4 * effort

@@ -12,6 +12,7 @@ from ..types.hash cimport HashAt, hash_delete_at, hash_len, hash_past, hash_remo
 from ..types.object cimport Robj, robj_key
 from .db cimport Db, Keyspace, db_delete, db_subexpiry, key_event, key_touched, ks_begin_command
 from .events cimport EV_GENERIC, EV_HASH
+from .journal cimport journal_flush
 
 cdef enum:
     BATCH = 512                    # fields between two looks at the clock
@@ -23,7 +24,7 @@ cdef struct Where:
 
 
 cdef bint field_past(Keyspace* ks, int64_t when_ms) noexcept nogil:
-    return hash_past(when_ms, ks.env.now_ms)
+    return hash_past(when_ms, ks.env.now_ms) and not ks.loading
 
 
 cdef inline bint ours(Keyspace* ks) noexcept nogil:
@@ -90,6 +91,7 @@ cdef bint subexpire_cycle(Keyspace* ks, Db* db, int64_t deadline_us) noexcept no
         w.key.ptr = robj_key(o, &w.key.len)
         removed += hash_remove_due(ks.mem, o, ks.env.now_ms, BATCH, report, &w)
         subexpire_settle(ks, db, w.key, o)
+        journal_flush(&ks.journal, ks.env.now_ms)       # a hash is a unit
         if removed >= BATCH:
             if env_mono_us(ks.env) > deadline_us:
                 return False

@@ -249,6 +249,16 @@ cdef enum Err:
     E_SCRIPT_RESP
     E_SCRIPT_REPL
     E_SCRIPT_ACL_COMMAND
+    E_BGSAVE_IN_PROGRESS
+    E_BGSAVE_OTHER_CHILD
+    E_AOF_REWRITE_IN_PROGRESS
+    E_MISCONF_AOF
+    E_DUMP_WRONG
+    E_DUMP_BAD
+    E_BUSYKEY
+    E_RESTORE_TTL
+    E_RESTORE_IDLETIME
+    E_RESTORE_FREQ
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s

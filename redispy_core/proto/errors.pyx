@@ -301,6 +301,17 @@ TEXTS = {
     "SCRIPT_RESP": "ERR RESP version must be 2 or 3.",
     "SCRIPT_REPL": "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
     "SCRIPT_ACL_COMMAND": "ERR Invalid command passed to redis.acl_check_cmd()",
+    "BGSAVE_IN_PROGRESS": "ERR Background save already in progress",
+    "BGSAVE_OTHER_CHILD": "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order "
+                          "to schedule a BGSAVE whenever possible.",
+    "AOF_REWRITE_IN_PROGRESS": "ERR Background append only file rewriting already in progress",
+    "MISCONF_AOF": "MISCONF Errors writing to the AOF file: %s",
+    "DUMP_WRONG": "ERR DUMP payload version or checksum are wrong",
+    "DUMP_BAD": "ERR Bad data format",
+    "BUSYKEY": "BUSYKEY Target key name already exists.",
+    "RESTORE_TTL": "ERR Invalid TTL value, must be >= 0",
+    "RESTORE_IDLETIME": "ERR Invalid IDLETIME value, must be >= 0",
+    "RESTORE_FREQ": "ERR Invalid FREQ value, must be >= 0 and <= 255",
 }
 
 

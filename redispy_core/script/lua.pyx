@@ -23,7 +23,7 @@ from ..ext cimport (E_GENERAL, E_SCRIPT_ACL_COMMAND, E_SCRIPT_ARG_TYPES, E_SCRIP
                     E_SCRIPT_LOG_ARGS, E_SCRIPT_LOG_LEVEL, E_SCRIPT_LOG_LEVEL_TYPE, E_SCRIPT_NO_ARGS, E_SCRIPT_ONE_ARG,
                     E_SCRIPT_REPL, E_SCRIPT_RESP, E_SCRIPT_RUN, E_SCRIPT_SHA_ARGS, Block, Caller, Ctx, Err, Out,
                     OutMark, err_text, ext_call, ext_caller, ext_caller_free, ext_log, ext_may_run, ext_script_begin,
-                    ext_script_busy, ext_script_end, out_mark, out_rollback, reply_errorf)
+                    ext_script_busy, ext_script_end, ext_set_repl, out_mark, out_rollback, reply_errorf)
 from .luaapi cimport (LUA_GCCOLLECT, LUA_GLOBALSINDEX, LUA_MASKCOUNT, LUA_MASKLINE, LUA_NOREF, LUA_OK, LUA_REGISTRYINDEX,
                       LUA_TBOOLEAN, LUA_TFUNCTION, LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, LUA_TTABLE, LuaApi, lua_Alloc, lua_CFunction,
                       lua_Debug, lua_pop, lua_set_function, lua_State, lua_upvalue, luaapi)
@@ -640,7 +640,7 @@ cdef int redis_set_repl(lua_State* L) noexcept nogil:
     flags = lua.tointeger(L, 1)
     if flags < 0 or flags > 3:
         return raise_named(L, E_SCRIPT_REPL)
-    own_runtime(L).caller.script.repl = <uint32_t>flags
+    ext_set_repl(own_runtime(L).caller, <int>flags)
     return 0
 
 

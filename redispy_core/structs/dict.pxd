@@ -54,6 +54,7 @@ cdef void dict_insert(Mem* m, Dict* d, uint64_t hash, void* entry) noexcept nogi
 cdef void* dict_remove_at(Mem* m, Dict* d, DictPos p) noexcept nogil       # unlinks, does not free the entry
 cdef void* dict_remove(Mem* m, Dict* d, const char* key, size_t n, uint64_t hash) noexcept nogil   # NULL = absent
 cdef void dict_relink(Dict* d, uint64_t hash, void* old, void* entry) noexcept nogil       # the entry at `old` has moved
+cdef bint dict_holds(const Dict* d, uint64_t hash, const void* entry) noexcept nogil       # O(1); the entry is not read: it may be gone
 cdef void dict_prefetch(const Dict* d, uint64_t hash) noexcept nogil       # the bucket's line
 cdef void dict_prefetch_entry(const Dict* d, uint64_t hash) noexcept nogil # ... then the entry that its tags point to
 cdef void dict_rehash_step(Mem* m, Dict* d, int buckets) noexcept nogil    # moves up to that many buckets

@@ -251,6 +251,23 @@ cdef void dict_relink(Dict* d, uint64_t hash, void* old, void* entry) noexcept n
         b = child_of(b)
 
 
+cdef bint dict_holds(const Dict* d, uint64_t hash, const void* entry) noexcept nogil:
+    cdef uint8_t* b
+    cdef unsigned mask
+    if d.used == 0:
+        return False
+    b = home(d, hash)
+    while True:
+        mask = bucket_match(b, <uint8_t>hash) & ((1u << count_of(b)) - 1)
+        while mask:
+            if bucket_get(b, __builtin_ctz(mask)) == entry:
+                return True
+            mask &= mask - 1
+        if not chained(b):
+            return False
+        b = child_of(b)
+
+
 cdef void dict_prefetch(const Dict* d, uint64_t hash) noexcept nogil:
     if d.used:
         rp_prefetch(home(d, hash))
@@ -633,6 +650,13 @@ cdef class DictFace:
         memcpy(e.key, old.key, old.n)
         dict_relink(&self.d, hash, old, e)
         mem_free(&self.memory.mem, old)
+
+    def holds(self, bytes key):
+        """Looks the entry up by its address alone, as who kept that would."""
+        cdef uint64_t hash = dict_hash(&self.d, key, len(key))
+        cdef void* e = dict_find(&self.d, key, len(key), hash)
+        assert not dict_holds(&self.d, hash, <char*>e + 1)
+        return dict_holds(&self.d, hash, e)
 
     def discard(self, bytes key):
         """True if the key was there. O(1)."""

@@ -21,7 +21,7 @@ from ..base.num cimport num_digits10, num_print_i64
 from ..base.rp cimport (likely, rp_assert, rp_load16le, rp_load32le, rp_load64le, rp_store16le, rp_store32le,
                         rp_store64le, unlikely)
 from ..base.sds cimport Slice, slice_of
-from ..structs.dict cimport (Dict, DictPos, DictType, dict_bytes, dict_clear, dict_find_pos, dict_get, dict_hash, dict_init,
+from ..structs.dict cimport (Dict, DictPos, DictType, dict_bytes, dict_clear, dict_find, dict_find_pos, dict_get, dict_hash, dict_init,
                              dict_insert, dict_iter, dict_iter_end, dict_next, dict_random, dict_rehash_step,
                              dict_remove, dict_remove_at, dict_reserve, dict_set, dict_shrink)
 from ..structs.ebuckets cimport (eb_add, eb_bytes, eb_change, eb_clear, eb_count, eb_init, eb_min, eb_pop_due,
@@ -352,10 +352,14 @@ cdef HashTable* table_new(Mem* m) noexcept nogil:
 
 
 cdef void table_add(Mem* m, HashTable* t, Slice field, Slice value, int64_t when_ms) noexcept nogil:
-    """A field that is not there, from a hash that exists already: memory is taken for granted."""
-    cdef uint8_t* b = block_new(m, field, value, when_ms)
+    """A field from a hash that exists already: memory is taken for granted."""
+    cdef uint64_t hash = dict_hash(&t.d, field.ptr, field.len)
+    cdef uint8_t* b
+    if unlikely(dict_find(&t.d, field.ptr, field.len, hash) != NULL):   # a listpack of another's may hold a field twice
+        return
+    b = block_new(m, field, value, when_ms)
     rp_assert(b != NULL)
-    dict_insert(m, &t.d, dict_hash(&t.d, field.ptr, field.len), b)
+    dict_insert(m, &t.d, hash, b)
     if when_ms:
         eb_add(m, t.ttl.body.fields, b, when_ms, block_when)
 

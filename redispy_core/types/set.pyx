@@ -260,17 +260,13 @@ cdef void set_to_table(Mem* m, Env* e, Set* s, size_t expected) noexcept nogil:
     cdef Set to
     cdef SetIter it
     cdef SetEl el
-    cdef void* entry
     if s.enc == ENC_HT:
         return
     to = set_new(m, e, ENC_HT)
     dict_reserve(m, <Dict*>to.p, expected)
     set_iter(&it, s)
-    while set_next(&it, &el):
-        el_text(&el)
-        entry = entry_new(m, el.s, el.n)
-        rp_assert(entry != NULL)
-        dict_insert(m, <Dict*>to.p, el_hash(&el, <Dict*>to.p), entry)
+    while set_next(&it, &el):                           # a listpack of another's may hold a member twice
+        rp_assert(table_add(m, <Dict*>to.p, &el) != SET_NO_MEMORY)
     set_iter_end(&it)
     set_free(m, s)
     s[0] = to

@@ -105,5 +105,7 @@ cdef void stream_count_read(const Stream* s, Group* g, StreamId id) noexcept nog
 
 # --- loading
 cdef bint stream_node_valid(const void* blob, size_t n, bint deep) noexcept nogil          # O(1), deep: O(elements)
+cdef bint stream_node_ids(const uint8_t* lp, StreamId base, StreamId* first, StreamId* last, uint64_t* live) noexcept nogil
+#   O(elements) of a valid node under that ID: its first and last entry (deleted or not), how many are alive; False: it has none, or IDs do not ascend
 cdef void stream_load_node(Mem* m, Stream* s, StreamId id, uint8_t* lp) noexcept nogil     # takes lp; IDs ascend; the counters are the caller's
 cdef void stream_find_first(Mem* m, Stream* s) noexcept nogil                              # O(log n); sets first_id

@@ -816,7 +816,7 @@ cdef bint pass_follow(uint8_t** p, int64_t n) noexcept nogil:
 cdef bint entry_valid(uint8_t** p, int64_t master_fields, int64_t* flags) noexcept nogil:
     cdef int64_t[3] head
     cdef int64_t fields, count, elements
-    if not ints_follow(p, head, 3):
+    if p[0][0] >= 0x80 or not ints_follow(p, head, 3):     # deleting sets a bit of the flags where they are
         return False
     flags[0] = head[0]
     if head[0] & SAME:
@@ -851,6 +851,27 @@ cdef bint stream_node_valid(const void* blob, size_t n, bint deep) noexcept nogi
         else:
             live += 1
     return live == master[0] and deleted == master[1]
+
+
+cdef bint stream_node_ids(const uint8_t* lp, StreamId base, StreamId* first, StreamId* last, uint64_t* live) noexcept nogil:
+    cdef uint8_t* fields
+    cdef int64_t flags, elements, master_fields
+    cdef StreamId id
+    cdef bint any = False
+    cdef uint8_t* p = open_master(lp, &fields, &master_fields)
+    live[0] = <uint64_t>live_count(lp)
+    while p[0] != LP_END:
+        flags = take_int(&p)
+        id = delta_id(base, &p)
+        if any and not id_less(last[0], id):
+            return False
+        if not any:
+            first[0] = id
+        any = True
+        last[0] = id
+        elements = master_fields if flags & SAME else 2 * take_int(&p)
+        p = skip(p, elements + 1)
+    return any
 
 
 # ---------------------------------------------------------------- as a value

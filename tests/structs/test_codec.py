@@ -108,6 +108,17 @@ def test_siphash_against_pythons_own():
     assert eval(out.stdout) == [codec.siphash13_of(s) for s in texts]
 
 
+def test_crc64_is_the_same_in_pieces():
+    """Short pieces go through the tables, long ones are folded."""
+    data = random.Random(3).randbytes(5000)
+    for n in [*range(0, 700, 7), 255, 256, 257, 319, 320, 1024, 4999, 5000]:
+        by_bytes = 0
+        for at in range(0, n, 13):
+            by_bytes = codec.crc64_of(data[at:min(at + 13, n)], by_bytes)
+        assert codec.crc64_of(data[:n]) == by_bytes
+        assert codec.crc64_of(data[n:], codec.crc64_of(data[:n])) == codec.crc64_of(data)
+
+
 # --- LZF
 
 def unlzf_model(s):

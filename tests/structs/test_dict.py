@@ -27,6 +27,10 @@ class DictMachine(RuleBasedStateMachine):
             assert self.d.discard(k) == (k in self.model)
             self.model.discard(k)
 
+    @rule(k=KEYS)
+    def holds(self, k):
+        assert k not in self.model or self.d.holds(k)
+
     @rule(n=st.integers(1, 20))
     def rehash(self, n):
         self.d.rehash(n)

