@@ -22,7 +22,7 @@ from .base.rp cimport RP_DEBUG, RP_TICKS_NAME, likely, rp_ticks, unlikely
 from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
 from .exec.blocked cimport (after_turn, expire_waits, first_deadline, forget_wait, waiting_figures, waiting_free)
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
-                           CL_MULTI, CL_PAUSED, CL_PEER_CLOSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
+                           CL_MULTI, CL_PAUSED, CL_PEER_CLOSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_SCRIPT, CL_TLS, CL_UNIX, CL_WANT_WRITE,
                            CL_WRITE_WATCHED, Client, Ctx, G_LOADING, G_MASTERDOWN, G_MISCONF, G_NOAUTH, G_NOREPLICAS, G_READONLY,
                            client_by_fd, client_by_id, client_close,
                            client_memory, client_pending)
@@ -133,7 +133,8 @@ cdef run_python_body(Ctx* x, Command* cmd):
     cdef Engine engine = <Engine>(<Exec*>x.exec).engine
     cdef bytes text
     first = 2 if cmd.parent != NULL else 1
-    call = Call(engine, x.client.id, x.db.id, (<bytes>cmd.name).decode(), (<Exec*>x.exec).depth > 1)
+    call = Call(engine, x.client.id, x.db.id, (<bytes>cmd.name).decode(), (<Exec*>x.exec).depth > 1,
+                (x.client.flags & CL_SCRIPT) != 0)
     args = [x.argv[i].ptr[:x.argv[i].len] for i in range(first, x.argc)]
     try:
         result = (<object>cmd.py)(call, *args)

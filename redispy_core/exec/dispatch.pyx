@@ -32,8 +32,8 @@ from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_
                       G_READONLY, client_close, client_free, client_new, client_pending, client_reset_query,
                       clients_free, clients_init)
 from .args cimport word_is
-from .registry cimport CMD_ADMIN, CMD_RUNS_SCRIPT, CMD_SKIP_MONITOR, CMD_WRITE, Command, Registry,
-                       registry_lookup, registry_top
+from .registry cimport (CMD_ADMIN, CMD_RUNS_SCRIPT, CMD_SKIP_MONITOR, CMD_WRITE, Command, Registry, registry_lookup,
+                       registry_top)
 from .stats cimport stats_call, stats_error, stats_reset
 
 cdef enum:
