@@ -50,6 +50,7 @@ cdef LuaRuntime* lua_open(Ctx* x, bint functions, lua_extend_fn extend) noexcept
 cdef void lua_shut(LuaRuntime* rt) noexcept nogil
 cdef Slice lua_missing() noexcept nogil                                      # why lua_open fails
 cdef int lua_compile(LuaRuntime* rt, Slice body, const char* chunkname) noexcept nogil   # reference, or LUA_NOREF and rt.problem
+cdef bint lua_try(LuaRuntime* rt, lua_CFunction body, void* ud) noexcept nogil   # body(ud as a light userdata) in protected mode; False: the error is in rt.problem
 cdef void lua_forget(LuaRuntime* rt, int ref) noexcept nogil                 # gives a reference back
 cdef void lua_run(LuaRuntime* rt, Ctx* x, const LuaCall* c) noexcept nogil   # runs it; exactly one reply in x.out
 cdef LuaRuntime* lua_runtime_of(lua_State* L) noexcept nogil

@@ -186,18 +186,24 @@ cdef int compile_protected(lua_State* L) noexcept nogil:
 
 cdef int lua_compile(LuaRuntime* rt, Slice body, const char* chunkname) noexcept nogil:
     cdef Compiling c
-    cdef const char* text = b"?"
     c.rt = rt
     c.body = body
     c.chunkname = chunkname
     c.ref = LUA_NOREF
-    if lua.cpcall(rt.L, compile_protected, &c) != LUA_OK:
-        if lua.type(rt.L, -1) == LUA_TSTRING:
-            text = lua.tolstring(rt.L, -1, NULL)
-        snprintf(rt.problem, COMPILE_ERROR_MAX, b"%s", text)
-        lua.settop(rt.L, 0)
-        return LUA_NOREF
-    return c.ref
+    return c.ref if lua_try(rt, compile_protected, &c) else LUA_NOREF
+
+
+cdef bint lua_try(LuaRuntime* rt, lua_CFunction body, void* ud) noexcept nogil:
+    cdef const char* text = b"?"
+    if likely(lua.cpcall(rt.L, body, ud) == LUA_OK):
+        return True
+    if lua.type(rt.L, -1) == LUA_TTABLE:
+        lua.getfield(rt.L, -1, b"err")
+    if lua.isstring(rt.L, -1):
+        text = lua.tolstring(rt.L, -1, NULL)
+    snprintf(rt.problem, COMPILE_ERROR_MAX, b"%s", text)
+    lua.settop(rt.L, 0)
+    return False
 
 
 cdef void lua_forget(LuaRuntime* rt, int ref) noexcept nogil:
