@@ -13,7 +13,7 @@ from .engine cimport Engine
 from .exec.busy cimport busy_turn
 from .exec.client cimport (CL_FAKE, CL_NO_TOUCH, CL_SCRIPT, Client, Ctx, G_ACL, G_LOADING, G_MASTERDOWN, G_MISCONF,
                            G_NOREPLICAS, G_OOM, G_READONLY, G_ROUTE)
-from .exec.dispatch cimport GATES, Exec, ScriptFigures, call, exec_client, release_client, script_gates_fn, set_script_gates
+from .exec.dispatch cimport GATES, SCRIPT_MAY_WRITE, Exec, ScriptFigures, call, exec_client, release_client, script_gates_fn, set_script_gates
 from .exec.memory_limit cimport memory_exceeded
 from .exec.registry cimport (CMD_MAY_REPLICATE, CMD_NOSCRIPT, CMD_STALE, CMD_WRITE, Command, Registry, registry_lookup)
 from .proto.errors cimport (E_SCRIPT_ARITY, E_SCRIPT_DENIED, E_SCRIPT_STALE, E_SCRIPT_UNKNOWN_COMMAND, E_SCRIPT_WRITE,
@@ -74,7 +74,10 @@ cdef void ext_on_script_gates(script_gates_fn fn) noexcept:
 
 cdef uint32_t ext_gates_for(uint32_t flags) noexcept nogil:
     cdef uint32_t gates = 0 if flags & CALL_ALLOW_STALE else G_MASTERDOWN
-    if flags & (CALL_COMPAT | CALL_READ_ONLY):
+    if flags & CALL_READ_ONLY:
+        return gates
+    gates |= SCRIPT_MAY_WRITE
+    if flags & CALL_COMPAT:
         return gates
     gates |= G_READONLY | G_MISCONF | G_NOREPLICAS
     return gates if flags & CALL_ALLOW_OOM else gates | G_OOM

@@ -17,6 +17,7 @@ cdef enum:
     PAUSE_PURPOSES = 3
     LISTENERS = 4
     ROOMS = 8
+    SCRIPT_MAY_WRITE = 1 << 30      # among what a script_gates_fn answers
 
 cdef struct PauseState:             # what exec/pause holds back, by purpose
     int64_t until_ms[PAUSE_PURPOSES]
@@ -149,6 +150,7 @@ cdef Client* exec_client(Exec* x, int fd, uint64_t flags, int db) noexcept nogil
 cdef void run_command(Exec* x, Client* c, Slice* argv, int argc) noexcept nogil                  # lookup, gates, call
 cdef void run_known(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil      # gates, call; for a command that was looked up before
 cdef uint32_t gates_of(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil        # the gates that can refuse it: for EVAL its script decides
+cdef bint may_write(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil             # it, or the script that it runs
 cdef void set_script_gates(script_gates_fn fn) noexcept                                            # at import, by room script
 cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil           # the body, with statistics
 cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil                 # parses and runs all complete requests; bytes consumed

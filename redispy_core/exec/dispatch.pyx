@@ -32,8 +32,8 @@ from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_
                       G_READONLY, client_close, client_free, client_new, client_pending, client_reset_query,
                       clients_free, clients_init)
 from .args cimport word_is
-from .registry cimport (CMD_ADMIN, CMD_RUNS_SCRIPT, CMD_SKIP_MONITOR, CMD_WRITE, Command, Registry, registry_lookup,
-                       registry_top)
+from .registry cimport (CMD_ADMIN, CMD_MAY_REPLICATE, CMD_RUNS_SCRIPT, CMD_SKIP_MONITOR, CMD_WRITE, Command, Registry,
+                       registry_lookup, registry_top)
 from .stats cimport stats_call, stats_error, stats_reset
 
 cdef enum:
@@ -138,6 +138,14 @@ cdef uint32_t gates_of(Exec* x, Command* cmd, const Slice* argv, int argc) noexc
     if likely(not cmd.flags & CMD_RUNS_SCRIPT) or script_gates == NULL:
         return cmd.gates
     return (cmd.gates & ~<uint32_t>SCRIPTS_DECIDE) | (cmd.gates & script_gates(x, cmd, argv, argc))
+
+
+cdef bint may_write(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil:
+    if not cmd.flags & (CMD_WRITE | CMD_MAY_REPLICATE):
+        return False
+    if not cmd.flags & CMD_RUNS_SCRIPT or script_gates == NULL:
+        return True
+    return (script_gates(x, cmd, argv, argc) & SCRIPT_MAY_WRITE) != 0
 
 
 cdef bint gates_refuse(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:

@@ -411,10 +411,8 @@ cdef uint32_t script_gates(Exec* x, Command* cmd, const Slice* argv, int argc) n
     cdef size_t skip
     if k != NULL:
         return ext_gates_for(k.flags)
-    if by_sha:
-        return 0
-    flags = shebang_flags(NULL, argv[1], &skip)
-    return ext_gates_for(<uint32_t>flags) if flags >= 0 else 0
+    flags = shebang_flags(NULL, argv[1], &skip) if not by_sha else -1
+    return ext_gates_for(<uint32_t>flags if flags >= 0 else CALL_READ_ONLY | CALL_ALLOW_STALE)
 
 
 # ---------------------------------------------------------------- SCRIPT

@@ -294,6 +294,14 @@ def test_line_numbers_count_the_first_line(engine):
     assert "user_script:3: x" in error
 
 
+def test_a_pause_of_writes_holds_back_scripts_that_may_write(engine):
+    clients = {script: engine.client() for script in ("return 1", "#!lua\nreturn 1", "#!lua flags=no-writes\nreturn 1")}
+    engine.call("CLIENT", "PAUSE", 100000, "WRITE")
+    for script, client in clients.items():
+        client.send_bytes(b"*3\r\n$4\r\nEVAL\r\n$%d\r\n%s\r\n$1\r\n0\r\n" % (len(script), script.encode()))
+    assert [client.is_silent() for client in clients.values()] == [True, True, False]
+
+
 def test_blocking_commands_answer_at_once(engine):
     assert run(engine, "return redis.call('BLPOP', 'nolist', 0)") is None
     assert run(engine, "return redis.call('XREAD', 'BLOCK', 0, 'STREAMS', 's', '$')") is None
