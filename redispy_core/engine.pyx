@@ -128,6 +128,13 @@ cdef bint python_turn(Engine engine) noexcept:
         return False
 
 
+cdef void all_flushed(Exec* x) noexcept with gil:
+    """Tells the server: what a child is saving is out of date."""
+    hook = (<Engine>x.engine).hooks.get("flushall")
+    if hook is not None:
+        hook()
+
+
 cdef run_python_body(Ctx* x, Command* cmd):
     """Runs a Python body; whatever it raises becomes an error reply, never more."""
     cdef Engine engine = <Engine>(<Exec*>x.exec).engine
@@ -193,6 +200,7 @@ cdef class Engine:
         self.x.run_python = run_python
         self.x.turn = turn
         busy_init(&self.x)
+        self.x.all_flushed = all_flushed
         multi_init(&self.x)
         pubsub_init(&self.x)
         monitor_init(&self.x)

@@ -55,6 +55,7 @@ class AofFiles:
         self.write_error = ""
         self.delayed_syncs = 0
         self._retry_at = 0.0
+        self._next_try = 0.0                # of a rewrite after several failures; 0: not yet known
         self._postponed_at = 0.0
         self._syncing = False
         self._synced_at = 0.0
@@ -376,14 +377,23 @@ class AofFiles:
         total = self.other_size + size
         if not percent or total < self.config["auto-aof-rewrite-min-size"]:
             return False
-        if self.failures >= BACK_OFF_AFTER and time.monotonic() < self._next_try:
-            return False
-        base = max(1, self.base_size)
-        growth = total * 100 // base - 100
-        if growth < percent:
+        growth = total * 100 // max(1, self.base_size) - 100
+        if growth < percent or self._holds_back():
             return False
         self.log("notice", f"Starting automatic rewriting of AOF on {growth}% growth")
         return True
+
+    def _holds_back(self) -> bool:
+        """Rewrites that fail one after the other are tried less and less often."""
+        if self.failures < BACK_OFF_AFTER:
+            return False
+        now = time.monotonic()
+        if not self._next_try:
+            minutes = min(BACK_OFF_MAX, 2 ** (self.failures - BACK_OFF_AFTER))
+            self._next_try = now + 60 * minutes
+            self.log("warning", f"Background AOF rewrite has repeatedly failed {self.failures} times and triggered the "
+                                f"limit, will retry in {minutes} minutes")
+        return now < self._next_try
 
     def _begin_scheduled(self) -> None:
         if self.scheduled and not self.children.busy():
@@ -483,11 +493,7 @@ class AofFiles:
     def _failed(self) -> None:
         self.last_ok = False
         self.failures += 1
-        if self.failures >= BACK_OFF_AFTER:
-            minutes = min(BACK_OFF_MAX, 2 ** (self.failures - BACK_OFF_AFTER))
-            self._next_try = time.monotonic() + 60 * minutes
-            self.log("warning", f"Background AOF rewrite has repeatedly failed {self.failures} times and triggered the "
-                                f"limit, will retry in {minutes} minutes")
+        self._next_try = 0.0
 
     # ---------------------------------------------------------------- on and off at run time
 

@@ -79,7 +79,7 @@ class Loading:
         self.keys_loaded = 0
         self.keys_expired = 0
         self.rdb_memory = 0
-        self.aux: dict[str, str] = {}
+        self.aux: dict[bytes, bytes] = {}
 
     # ---------------------------------------------------------------- framing
 
@@ -131,14 +131,14 @@ class Loading:
             self.log("notice", f"Done loading RDB, keys loaded: {self.keys_loaded}, keys expired: {self.keys_expired}.")
         return os.lseek(fd, 0, os.SEEK_CUR)
 
-    def _tell_aux(self, aux: dict[str, str]) -> None:
+    def _tell_aux(self, aux: dict[bytes, bytes]) -> None:
         self.aux = aux
-        if "redis-ver" in aux:
-            self.log("notice", f"Loading RDB produced by version {aux['redis-ver']}")
-        if aux.get("ctime", "").isdigit():
-            self.log("notice", f"RDB age {max(0, int(time.time()) - int(aux['ctime']))} seconds")
-        if aux.get("used-mem", "").isdigit():
-            self.rdb_memory = int(aux["used-mem"])
+        if b"redis-ver" in aux:
+            self.log("notice", f"Loading RDB produced by version {aux[b'redis-ver'].decode('utf-8', 'replace')}")
+        if aux.get(b"ctime", b"").isdigit():
+            self.log("notice", f"RDB age {max(0, int(time.time()) - int(aux[b'ctime']))} seconds")
+        if aux.get(b"used-mem", b"").isdigit():
+            self.rdb_memory = int(aux[b"used-mem"])
             self.log("notice", f"RDB memory usage when created {self.rdb_memory / (1 << 20):.2f} Mb")
 
     def rdb_file(self, path: str, *, merge: bool = False) -> bool:

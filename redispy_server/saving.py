@@ -175,6 +175,13 @@ class Saving:
         except OSError:
             pass                            # logged; the next turn tries again
 
+    def all_flushed(self) -> None:
+        """FLUSHALL has run: what a child saves would bring the keys back."""
+        if self.children.busy("rdb"):
+            self.children.kill()
+        if self.config["save"]:
+            self.save()
+
     # ---------------------------------------------------------------- commands
 
     def save_command(self, call: Any) -> Status:

@@ -226,6 +226,7 @@ class Server:
             "BGREWRITEAOF": self.aof.bgrewriteaof_command}
         for name, body in bodies.items():
             self.engine.bind(name, body)
+        self.engine.hooks["flushall"] = self.saving.all_flushed
         self.engine.hooks["debug|reload"] = self.saving.reload_command
         self.engine.hooks["debug|aof-flush-sleep"] = self.aof.flush_sleep_command
         self.engine.hooks["debug|loadaof"] = self.aof.loadaof_command

@@ -691,6 +691,11 @@ cdef class MemFace:
         return self.mem.blocks
 
     @property
+    def slabs(self):
+        """Whether small blocks come from slabs; in sanitizer builds all come from libc."""
+        return not self.mem.no_slabs
+
+    @property
     def fail_after(self):
         return self.mem.fail_after
 

@@ -133,6 +133,7 @@ cdef struct Exec:
     void* monitors                  # clients that monitor (exec/monitor)
     void* slowlog                   # exec/slowlog
     void* latency                   # exec/latency; NULL before the first event
+    void (*all_flushed)(Exec* x) noexcept nogil     # FLUSHALL has run
     Sds* misconf                    # why writes are refused, when not for the usual reason (exec/states)
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
     void* flushes                   # clients whose FLUSHALL waits for the freeing thread (exec/memory_limit), oldest first

@@ -6,6 +6,7 @@ import pytest
 
 from redispy_core.base.mem import MemFace, MemHelperFace
 
+slabs_only = pytest.mark.skipif(not MemFace().slabs, reason="no slabs in this build")
 SIZES = (1, 8, 24, 40, 100, 128, 200, 512, 1000, 4000, 4096, 5000, 70000)
 
 
@@ -31,6 +32,7 @@ def test_counters_change_when_the_owner_takes_back(helper):
     assert (memory.used, memory.blocks) == (0, 0) and helper.take() is None
 
 
+@slabs_only
 def test_blocks_are_used_again(helper):
     blocks = helper.fill([64] * 3000)
     keep, gone = blocks[:1500], blocks[1500:]
@@ -45,6 +47,7 @@ def test_blocks_are_used_again(helper):
     assert helper.owner.blocks == 0
 
 
+@slabs_only
 def test_taken_back_in_parts(helper):
     blocks = helper.fill([100] * 20000)                # some dozens of spans
     helper.free(blocks)
@@ -56,12 +59,14 @@ def test_taken_back_in_parts(helper):
     assert (helper.owner.used, helper.owner.blocks) == (0, 0)
 
 
+@slabs_only
 def test_much_is_reported(helper):
     helper.free(helper.fill([8] * (1 << 16)))
     assert helper.was_full == 1
     assert helper.take_back(helper.take())
 
 
+@slabs_only
 def test_empty_spans_are_released_and_used_again(helper):
     sizes = [1000] * 10000
     helper.owner_free(helper.fill(sizes))
