@@ -5,6 +5,7 @@ server's loop calls serve() with what the selector reports, before_sleep() and a
 times a second; tests and embedders use call() and feed(). One thread owns an engine.
 """
 import ipaddress
+import itertools
 import os
 import socket
 import sys
@@ -22,13 +23,14 @@ from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
 from .exec.acl cimport Acl, acl_free, acl_init, make_acl
 from .exec.blocked cimport (after_turn, expire_waits, first_deadline, forget_wait, waiting_figures, waiting_free)
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
-                           CL_MULTI, CL_PAUSED, CL_PEER_CLOSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
+                           CL_MULTI, CL_PAUSED, CL_PEER_CLOSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_SCRIPT, CL_TLS, CL_UNIX, CL_WANT_WRITE,
                            CL_WRITE_WATCHED, Client, Ctx, G_LOADING, G_MASTERDOWN, G_MISCONF, G_NOAUTH, G_NOREPLICAS, G_READONLY,
                            client_by_fd, client_by_id, client_close,
                            client_memory, client_pending)
-from .exec.dispatch cimport (Exec, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
+from .exec.dispatch cimport (ROOMS, Exec, ScriptFigures, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
                              run_command)
 from .exec.client_evict cimport evict_clients, limit_clients
+from .exec.busy cimport busy_init
 from .exec.clients_cron cimport clients_cron
 from .exec.crash_report cimport crash_report_free, crash_report_init
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
@@ -121,6 +123,21 @@ cdef int run_python(Ctx* x, Command* cmd) noexcept nogil:
     return 0
 
 
+cdef bint turn(Exec* x) noexcept nogil:
+    with gil:
+        return python_turn(<Engine>x.engine)
+
+
+cdef bint python_turn(Engine engine) noexcept:
+    """Lets the server's loop turn while a script is busy (hook "busy_turn"); True: the script is to be ended."""
+    hook = engine.hooks.get("busy_turn")
+    try:
+        return hook is not None and bool(hook())
+    except Exception:
+        engine.report(f"Exception while a script was busy: {traceback.format_exc()}")
+        return False
+
+
 cdef void all_flushed(Exec* x) noexcept with gil:
     """Tells the server: what a child is saving is out of date."""
     hook = (<Engine>x.engine).hooks.get("flushall")
@@ -133,7 +150,8 @@ cdef run_python_body(Ctx* x, Command* cmd):
     cdef Engine engine = <Engine>(<Exec*>x.exec).engine
     cdef bytes text
     first = 2 if cmd.parent != NULL else 1
-    call = Call(engine, x.client.id, x.db.id, (<bytes>cmd.name).decode(), (<Exec*>x.exec).depth > 1)
+    call = Call(engine, x.client.id, x.db.id, (<bytes>cmd.name).decode(), (<Exec*>x.exec).depth > 1,
+                (x.client.flags & CL_SCRIPT) != 0)
     args = [x.argv[i].ptr[:x.argv[i].len] for i in range(first, x.argc)]
     try:
         result = (<object>cmd.py)(call, *args)
@@ -190,6 +208,8 @@ cdef class Engine:
         exec_init(&self.x, &self.mem, &self.env, &self.ks, self.registry)
         self.x.engine = <void*>self
         self.x.run_python = run_python
+        self.x.turn = turn
+        busy_init(&self.x)
         self.x.all_flushed = all_flushed
         acl_init(&self.x)
         multi_init(&self.x)
@@ -207,10 +227,12 @@ cdef class Engine:
         bind_python_bodies(self.registry)
         self.own = exec_client(&self.x, -1, CL_FAKE, 0)
         self.hooks = {}
+        self.kept = []
         self.thread = threading.get_ident()
         self.startup_memory = self.mem.used
 
     def __dealloc__(self):
+        rooms_free(&self.x)
         crash_report_free(&self.x)
         self.ks.latency = NULL
         self.discard_staged(False)
@@ -265,11 +287,14 @@ cdef class Engine:
         cdef int n = 0
         self.check_thread()
         others = []
+        # A busy script inside serves what the turn around it has not come to: the iterator is shared.
+        left = iter(events) if self.unserved is None else itertools.chain(self.unserved, events)
+        self.unserved = left
         self.x.turn_began = rp_ticks()
         env_freeze_now(&self.env)
         if unlikely(self.x.clients.again != NULL):
             io_read_again(&self.x)
-        for fd, mask in events:
+        for fd, mask in left:
             c = client_by_fd(&self.x.clients, fd)
             if c == NULL:
                 others.append((fd, mask))
@@ -286,12 +311,19 @@ cdef class Engine:
                     n = 0
         if n:
             io_read_many(&self.x, ready, n)
+        if likely(self.x.depth == 0):
+            self.unserved = None
         return others
 
     def before_sleep(self):
         """Fast expiry, clients that waited, all pending replies. Bits: 1: attend() has something to do, 2: serve() has,
         do not wait, 4: next_deadline() bounds the wait."""
         cdef bint more
+        if unlikely(self.x.depth):              # inside a busy script: its unit has not ended
+            io_flush(&self.x)
+            return 0
+        if unlikely(self.kept):
+            self.feed_kept()
         timed_expiry(&self.x, CYCLE_FAST)
         more = memory_step(&self.x)
         pause_step(&self.x)
@@ -341,6 +373,9 @@ cdef class Engine:
         self.check_thread()
         if c == NULL:
             raise KeyError(client_id)
+        if unlikely(self.x.depth) and c == self.x.caller:
+            self.kept.append((client_id, data))         # its request is being run: before_sleep() feeds it
+            return
         env_freeze_now(&self.env)
         self.x.stats.net_in += len(data)
         c.net_in += len(data)
@@ -352,6 +387,12 @@ cdef class Engine:
             return
         append_input(&self.mem, c, data, len(data))
         feed_input(&self.x, c, c.q.data, c.q.len)
+
+    cdef feed_kept(self):
+        kept, self.kept = self.kept, []
+        for client_id, data in kept:
+            if client_by_id(&self.x.clients, client_id) != NULL:
+                self.feed(client_id, data)
 
     def take_output(self, uint64_t client_id):
         """The client's pending replies as bytes; they are gone from the engine then."""
@@ -603,6 +644,11 @@ cdef class Engine:
         return self.ks.ev.dirty
 
     @property
+    def script_is_busy(self):
+        """True in a turn of the loop that a script lets happen because it overran its time."""
+        return bool(self.x.script.running and self.x.script.busy)
+
+    @property
     def now_ms(self):
         """The wall clock of this turn in milliseconds."""
         return self.env.now_ms
@@ -746,7 +792,7 @@ cdef class Engine:
             "expire_cycle_cpu_milliseconds": self.ks.stats.expire_cycle_us // 1000,
             "lazyfree_pending_objects": lazy_pending(&self.ks.lazy),
             "lazyfreed_objects": self.ks.lazy.freed - self.ks.lazy.counted_from,
-            "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
+            **script_counters(x), "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
             **{f"acl_access_denied_{reason}": count for reason, count in self.acl.denied().items()},
         }
 
@@ -838,6 +884,7 @@ cdef class Engine:
         """CONFIG RESETSTAT."""
         stats_reset(&self.x.stats)
         self.registry.reset_stats()
+        self.x.scripts.evicted = 0
         self.ks.stats.hits = self.ks.stats.misses = self.ks.stats.expired = self.ks.stats.evicted = 0
         self.ks.stats.expired_stale_perc_x100 = self.ks.stats.expired_time_cap = 0
         self.ks.stats.expire_cycle_us = self.ks.stats.expired_fields = 0
@@ -984,6 +1031,25 @@ cdef class Engine:
 
 
 # ---------------------------------------------------------------- helpers without self
+
+cdef dict script_counters(const Exec* x):
+    cdef const ScriptFigures* s = &x.scripts
+    return {
+        "used_memory_vm_eval": s.vm_used[0][0] if s.vm_used[0] != NULL else 0,
+        "used_memory_vm_functions": s.vm_used[1][0] if s.vm_used[1] != NULL else 0,
+        "used_memory_scripts_eval": s.cache_bytes[0], "used_memory_functions": s.cache_bytes[1],
+        "number_of_cached_scripts": s.scripts, "number_of_functions": s.functions,
+        "number_of_libraries": s.libraries, "evicted_scripts": s.evicted,
+    }
+
+
+cdef void rooms_free(Exec* x) noexcept nogil:
+    cdef int i
+    for i in range(ROOMS):
+        if x.rooms[i].state != NULL:
+            x.rooms[i].free_state(x, x.rooms[i].state)
+            x.rooms[i].state = NULL
+
 
 cdef void timed_expiry(Exec* x, CycleKind kind) noexcept nogil:
     """An active expiry cycle; a long one is a latency event."""

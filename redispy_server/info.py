@@ -85,6 +85,20 @@ def clients_section(s: Server) -> Rows:
     ]
 
 
+def script_rows(c: dict[str, int]) -> Rows:
+    """Memory of the Lua states (apart from used_memory) and of what is cached for them (part of it)."""
+    states = c["used_memory_vm_eval"] + c["used_memory_vm_functions"]
+    cached = c["used_memory_scripts_eval"] + c["used_memory_functions"]
+    eval_rows = ("used_memory_vm_eval", "used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions",
+                 "number_of_libraries", "used_memory_vm_functions")
+    rows: Rows = [(name, c[name]) for name in eval_rows]
+    rows.insert(1, ("used_memory_lua_human", human(c["used_memory_vm_eval"])))
+    return [("used_memory_lua", c["used_memory_vm_eval"]), *rows,
+            ("used_memory_vm_total", states), ("used_memory_vm_total_human", human(states)),
+            ("used_memory_functions", c["used_memory_functions"]), ("used_memory_scripts", cached),
+            ("used_memory_scripts_human", human(cached))]
+
+
 def memory_section(s: Server) -> Rows:
     """# Memory"""
     c = s.engine.counters()
@@ -103,11 +117,7 @@ def memory_section(s: Server) -> Rows:
         ("used_memory_dataset_perc", f"{min(100.0, dataset * 100 / grown):.2f}%"),
         ("allocator_allocated", used), ("allocator_active", used), ("allocator_resident", rss),
         ("allocator_muzzy", 0), ("total_system_memory", total), ("total_system_memory_human", human(total)),
-        ("used_memory_lua", 0), ("used_memory_vm_eval", 0), ("used_memory_lua_human", "0B"),
-        ("used_memory_scripts_eval", 0), ("number_of_cached_scripts", 0), ("number_of_functions", 0),
-        ("number_of_libraries", 0), ("used_memory_vm_functions", 0), ("used_memory_vm_total", 0),
-        ("used_memory_vm_total_human", "0B"), ("used_memory_functions", 0), ("used_memory_scripts", 0),
-        ("used_memory_scripts_human", "0B"), ("maxmemory", limit), ("maxmemory_human", human(limit)),
+        *script_rows(c), ("maxmemory", limit), ("maxmemory_human", human(limit)),
         ("maxmemory_policy", s.config["maxmemory-policy"]), ("allocator_frag_ratio", "1.00"),
         ("allocator_frag_bytes", 0), ("allocator_rss_ratio", f"{rss / max(1, used):.2f}"),
         ("allocator_rss_bytes", rss - used), ("rss_overhead_ratio", "1.00"), ("rss_overhead_bytes", 0),
@@ -173,7 +183,7 @@ def stats_section(s: Server) -> Rows:
         ("expired_stale_perc", f"{c['expired_stale_perc_x100'] / 100:.2f}"),
         ("expired_time_cap_reached_count", c["expired_time_cap_reached_count"]),
         ("expire_cycle_cpu_milliseconds", c["expire_cycle_cpu_milliseconds"]), ("evicted_keys", c["evicted_keys"]),
-        ("evicted_clients", c["evicted_clients"]), ("evicted_scripts", 0),
+        ("evicted_clients", c["evicted_clients"]), ("evicted_scripts", c["evicted_scripts"]),
         ("total_eviction_exceeded_time", c["total_eviction_exceeded_time"]),
         ("current_eviction_exceeded_time", c["current_eviction_exceeded_time"]),
         ("keyspace_hits", c["keyspace_hits"]), ("keyspace_misses", c["keyspace_misses"]),

@@ -38,6 +38,7 @@ cdef enum ClientFlag:
     CL_RERUN = 1 << 25             # a command that waited runs again
     CL_RESUME = 1 << 26            # stands in the list of clients whose kept input is to be run
     CL_CACHING = 1 << 29           # CLIENT CACHING was said: it counts for the next command
+    CL_SCRIPT = 1 << 30            # runs the commands of scripts (with CL_FAKE)
 
 cdef enum Gate:                    # states that may refuse a command; checked in this order
     G_NOAUTH = 1 << 0

@@ -28,18 +28,20 @@ from ..proto.reply cimport (Out, OutMark, out_bytes, out_clear, out_init, out_ma
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_BLOCKED, CL_CACHING, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI,
                       CL_NO_TOUCH, CL_PAUSED, CL_PRIMARY, CL_PUSHING, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT,
-                      CL_RERUN, CL_TRACKING, Client, Ctx, G_ACL, G_NOAUTH, G_NO_MULTI, G_OOM, client_close, client_free,
-                      client_new, client_pending, client_reset_query, clients_free, clients_init)
+                      CL_RERUN, CL_TRACKING, Client, Ctx, G_ACL, G_MASTERDOWN, G_MISCONF, G_NOAUTH, G_NOREPLICAS,
+                      G_NO_MULTI, G_OOM, G_READONLY, client_close, client_free, client_new, client_pending,
+                      client_reset_query, clients_free, clients_init)
 from .args cimport word_is
 from .client_evict cimport count_client
-from .registry cimport (CMD_ADMIN, CMD_READONLY, CMD_SKIP_MONITOR, CMD_WRITE, Command, Registry, registry_lookup,
-                        registry_top)
+from .registry cimport (CMD_ADMIN, CMD_MAY_REPLICATE, CMD_READONLY, CMD_RUNS_SCRIPT, CMD_SKIP_MONITOR, CMD_WRITE, Command,
+                        Registry, registry_lookup, registry_top)
 from .stats cimport stats_call, stats_error, stats_reset
 
 cdef enum:
     OWN_BUFFER = 16384          # the least size of a client's own query buffer
     REFREEZE_NS = 1000000       # a command longer than this lets the clock be read again
     NAME_MAX = 128              # bytes of an unknown command's name and arguments that are quoted back
+    SCRIPTS_DECIDE = G_OOM | G_MISCONF | G_NOREPLICAS | G_READONLY | G_MASTERDOWN
     SPECIAL_REPLY = CL_REPLY_OFF | CL_REPLY_SKIP | CL_REPLY_SKIP_NEXT | CL_PUSHING | CL_CACHING
     STOP = CL_BLOCKED | CL_PAUSED | CL_CLOSE_ASAP | CL_CLOSE_AFTER_REPLY   # no further request of this client now
 
@@ -125,8 +127,30 @@ cdef void refuse(Exec* x, Client* c, Command* cmd) noexcept nogil:
         c.flags |= CL_DIRTY_EXEC
 
 
+cdef script_gates_fn script_gates = NULL        # set at import, constant afterwards
+
+
+cdef void set_script_gates(script_gates_fn fn) noexcept:
+    global script_gates
+    script_gates = fn
+
+
+cdef uint32_t gates_of(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil:
+    if likely(not cmd.flags & CMD_RUNS_SCRIPT) or script_gates == NULL:
+        return cmd.gates
+    return (cmd.gates & ~<uint32_t>SCRIPTS_DECIDE) | (cmd.gates & script_gates(x, cmd, argv, argc))
+
+
+cdef bint may_write(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil:
+    if not cmd.flags & (CMD_WRITE | CMD_MAY_REPLICATE):
+        return False
+    if not cmd.flags & CMD_RUNS_SCRIPT or script_gates == NULL:
+        return True
+    return (script_gates(x, cmd, argv, argc) & SCRIPT_MAY_WRITE) != 0
+
+
 cdef bint gates_refuse(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
-    cdef uint32_t raised = (x.gates | c.gates) & cmd.gates
+    cdef uint32_t raised = (x.gates | c.gates) & gates_of(x, cmd, argv, argc)
     cdef int64_t errors = c.out.errors
     if unlikely(cmd.proc == x.exec_body):
         return gates_refuse_exec(x, c, cmd, argv, argc)
@@ -349,9 +373,9 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
         written = out_written(&c.out) - written
         if unlikely(ns >= x.slow_ns) or unlikely(written >= x.large_reply) or unlikely(x.batch >= x.large_request):
             x.slow(x, c, cmd, argv, argc, ns, written)
-    if unlikely(ns > REFREEZE_NS) and x.depth == 1:         # a transaction or a script sees one time
-        env_freeze_now(x.env)
     x.depth -= 1
+    if unlikely(ns > REFREEZE_NS) and x.depth == 0:      # EXEC and scripts see one time
+        env_freeze_now(x.env)
     x.current = outer
 
 
