@@ -1,10 +1,12 @@
 # The engine: memory, environment, keyspace, commands and clients of one server, without sockets.
+from libc.stdint cimport uint64_t
 from .base.env cimport Env
 from .base.mem cimport Mem
 from .exec.acl cimport Acl
 from .exec.client cimport Client
 from .exec.dispatch cimport Exec
 from .exec.registry cimport Registry
+from .exec.replicas cimport ReplicaLink
 from .persist.aof_out cimport AofOut
 from .keyspace.db cimport Db, Keyspace
 from .persist.job cimport SaveJob
@@ -30,6 +32,7 @@ cdef class Engine:
     cdef int check_thread(self) except -1
     cdef forget(self, Client* c)
     cdef feed_kept(self)
+    cdef ReplicaLink* link(self, uint64_t client_id) except NULL
     cdef append_aof(self)
     cdef rehash_idle(self)
     cdef SaveJob saving(self, list fds, str kind, dict options)

@@ -12,7 +12,7 @@ import sys
 import threading
 import traceback
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove, strlen
 from .base.env cimport (Env, env_advance_us, env_calibrate, env_freeze_now, env_init, env_knob, env_mono_ns,
                         env_mono_us, env_seed, env_ticks_ns, env_wall_us)
@@ -21,7 +21,8 @@ from .base.mem cimport (Mem, mem_alloc, mem_allocator_name, mem_destroy, mem_fre
 from .base.rp cimport RP_DEBUG, RP_TICKS_NAME, likely, rp_ticks, unlikely
 from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
 from .exec.acl cimport Acl, acl_free, acl_init, make_acl
-from .exec.blocked cimport (after_turn, expire_waits, first_deadline, forget_wait, waiting_figures, waiting_free)
+from .exec.blocked cimport (after_turn, block_for, end_all, end_wait, expire_waits, first_deadline, forget_wait,
+                            waiting_figures, waiting_free)
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
                            CL_MULTI, CL_PAUSED, CL_PEER_CLOSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_SCRIPT, CL_TLS, CL_UNIX, CL_WANT_WRITE,
                            CL_WRITE_WATCHED, Client, Ctx, G_LOADING, G_MASTERDOWN, G_MISCONF, G_NOAUTH, G_NOREPLICAS, G_READONLY,
@@ -31,6 +32,7 @@ from .exec.dispatch cimport (ROOMS, Exec, ScriptFigures, exec_client, exec_free,
                              run_command)
 from .exec.client_evict cimport evict_clients, limit_clients
 from .exec.busy cimport busy_init
+from .exec.client_info cimport ADDR_MAX, client_addr, client_info
 from .exec.clients_cron cimport clients_cron
 from .exec.crash_report cimport crash_report_free, crash_report_init
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
@@ -38,9 +40,15 @@ from .exec.latency cimport latency_add, latency_events, latency_free
 from .exec.memory_limit cimport memory_limit_free, memory_limit_init, memory_limit_set, memory_step
 from .exec.monitor cimport monitor_free, monitor_init
 from .exec.multi cimport multi_init, multi_free, watching_figures
-from .exec.pause cimport PAUSE_ALL, PAUSE_WRITE, pause_actions, pause_deadline, pause_step
+from .exec.pause cimport (PAUSE_ALL, PAUSE_BY_FAILOVER, PAUSE_BY_SHUTDOWN, PAUSE_MODE_WRITE, PAUSE_WRITE, pause_actions,
+                          pause_clients, pause_deadline, pause_step, unpause_clients)
 from .exec.pubsub cimport CHANNELS, PATTERNS, SHARDS, pubsub_free, pubsub_init, topic_count
+from .exec.primary cimport (PrimaryLink, primary_ack, primary_attach, primary_forget, primary_free, primary_init,
+                            primary_of, primary_read_offset)
 from .exec.registry cimport Command, Registry
+from .exec.replicas cimport (ReplicaLink, Replicas, link_of, replica_attach, replica_begin, replica_behind, replica_link,
+                             replica_send, replicas_free, replicas_init, replicas_of, replicas_step, serve_waits,
+                             stream_close, stream_open)
 from .exec.replay cimport (REPLAY_FORMAT, REPLAY_MORE, REPLAY_UNKNOWN, Replay, replay_begin, replay_end, replay_feed)
 from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
 from .exec.states cimport state_set, states_free, states_init
@@ -50,17 +58,19 @@ from .exec.tracking cimport (TrackingFigures, tracking_broadcast, tracking_cron,
                              tracking_free, tracking_init, tracking_limit)
 from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, dbs_free, dbs_new, dbs_swap, ks_begin_command, ks_free,
                             ks_init)
+from .keyspace.backlog cimport backlog_is_open, backlog_resize, backlog_trim, cursor_at, cursor_left
 from .keyspace.evict cimport evict_not_counted, evict_over_us
 from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_cycle
+from .keyspace.journal cimport journal_to_replicas
 from .keyspace.lazyfree cimport lazy_pending, lazy_take_back, lazy_wake_by
 from .persist.aof_out cimport AofOut, AofPolicy, aof_out_init, aof_out_sync, aof_out_write
 from .persist.job cimport SaveJob
 from .persist.rdb_save cimport RdbOptions, rdb_dump, rdb_options
 from .persist.sink cimport Sink, sink_free, sink_to_memory
 from .persist.rdb_load cimport RDB_DEEP, RDB_KEEP_EXPIRED, RDB_NO_CHECKSUM, RDB_REPLACE, rdb_load_python
-from .proto.errors cimport E_PYTHON
+from .proto.errors cimport E_PYTHON, E_UNBLOCKED_ROLE
 from .proto.parser cimport parser_rebase
-from .proto.reply cimport Block, out_bytes, out_clear, out_empty, out_sent, reply_errorf, reply_object
+from .proto.reply cimport Block, out_bytes, out_clear, out_empty, out_sent, reply_errorf, reply_object, reply_raw
 from .structs.ebuckets cimport eb_count
 from .types.object cimport Robj
 from .structs.dict cimport (RESIZE_ALLOW, RESIZE_AVOID, ResizePolicy, dict_bytes, dict_rehash_step, dict_rehashing,
@@ -94,7 +104,7 @@ from .persist.rdb_load import RdbError
 from .proto.errors import text as error_text
 from .proto.replies import Map, Status, Verbatim
 
-__all__ = ["Engine", "Call", "RdbError", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim",
+__all__ = ["Engine", "Call", "RdbError", "ReplyError", "BLOCK", "NO_REPLY", "Error", "Map", "Status", "Verbatim",
            "bucket_bounds", "error_text", "prefixed", "process", "RuleError", "Unmatched", "check_user_line"]
 
 ReplyError = Error
@@ -108,7 +118,9 @@ def prefixed(code, text):
 
 STATES = {"loading": G_LOADING, "misconf": G_MISCONF, "readonly": G_READONLY, "noreplicas": G_NOREPLICAS,
           "masterdown": G_MASTERDOWN}
+PAUSES = {"shutdown": PAUSE_BY_SHUTDOWN, "failover": PAUSE_BY_FAILOVER}
 NO_REPLY = object()             # a Python body returns it when it answers later, or not at all
+BLOCK = object()                # ... when its client waits for Engine.unblock
 
 EPOLLIN, EPOLLOUT = 1, 4
 TRACKING_KEYS = 1000            # forgotten at once when tracking-table-max-keys is lowered; cron does the rest
@@ -155,7 +167,9 @@ cdef run_python_body(Ctx* x, Command* cmd):
     args = [x.argv[i].ptr[:x.argv[i].len] for i in range(first, x.argc)]
     try:
         result = (<object>cmd.py)(call, *args)
-        if result is not NO_REPLY:
+        if result is BLOCK:
+            block_for(x, 0, NULL)
+        elif result is not NO_REPLY:
             reply_object(x.out, result)
     except Error as e:
         reply_object(x.out, e)
@@ -223,6 +237,10 @@ cdef class Engine:
         memory_limit_init(&self.x)
         states_init(&self.x)
         aof_out_init(&self.aof)
+        primary_init(&self.x)
+        self.x.applied_error = applied_error
+        replicas_init(&self.x, &self.aof)
+        self.x.replied = replica_replied
         self.acl = make_acl(&self.x, self.registry)
         bind_python_bodies(self.registry)
         self.own = exec_client(&self.x, -1, CL_FAKE, 0)
@@ -237,7 +255,9 @@ cdef class Engine:
         self.ks.latency = NULL
         self.discard_staged(False)
         waiting_free(&self.x)
+        replicas_free(&self.x)
         exec_free(&self.x)
+        primary_free(&self.x)
         memory_limit_free(&self.x)
         acl_free(&self.x)
         multi_free(&self.x)
@@ -331,6 +351,13 @@ cdef class Engine:
         tracking_broadcast(&self.x)
         if self.ks.journal.aof != NULL and self.ks.journal.aof.len and self.aof.fd >= 0:
             self.append_aof()                       # before the replies
+        if unlikely(primary_of(&self.x).ack):
+            self.primary_ack()
+        if unlikely(serve_waits(&self.x)):
+            after_turn(&self.x)                     # they go on with what they had sent behind
+            if self.ks.journal.aof != NULL and self.ks.journal.aof.len and self.aof.fd >= 0:
+                self.append_aof()
+        replicas_step(&self.x)
         io_flush(&self.x)
         self.x.stats.evicted_clients += evict_clients(&self.x.clients)
         if self.x.turn_began:
@@ -363,6 +390,14 @@ cdef class Engine:
         hook = self.hooks.get("client_closed")
         if hook is not None:
             hook(c.id, c.fd)
+        if unlikely(primary_of(&self.x).client == c):
+            broken = primary_of(&self.x).broken
+            primary_forget(&self.x)
+            self.hooks["primary_lost"](c.fd, broken)
+        if c.replica != NULL:
+            hook = self.hooks.get("replica_closed")
+            if hook is not None:
+                hook(c.id)
         forget_wait(&self.x, c)
         release_client(&self.x, c)
 
@@ -404,6 +439,13 @@ cdef class Engine:
         c.net_out += len(text)
         self.x.stats.net_out += len(text)
         return text
+
+    def unblock(self, uint64_t client_id, reply):
+        """Answers a client whose command returned BLOCK."""
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        if c != NULL and c.flags & CL_BLOCKED:
+            reply_object(&c.out, reply)
+            end_wait(&self.x, c, isinstance(reply, Error))
 
     def close(self, uint64_t client_id):
         """Lets attend() close a client."""
@@ -519,6 +561,202 @@ cdef class Engine:
                else "short" if have or not closed else None)
         return r.consumed, r.whole, r.commands, why, r.unknown[:r.unknown_len]
 
+    # ------------------------------------------------------------ a replica's primary
+
+    def set_replica(self, bint on):
+        """A replica leaves expired keys to its primary."""
+        self.ks.replica = on
+
+    def primary_attach(self, int fd, int64_t at, int db):
+        """A connected non-blocking socket brings the primary's stream from position `at` on, in that database (-1: it
+        will say which); the client's id. When it is lost, hooks["primary_lost"](fd, broken: nothing can be continued) is
+        called."""
+        cdef Client* c = exec_client(&self.x, fd, CL_PRIMARY, 0)
+        primary_attach(&self.x, c, at, db)
+        return c.id
+
+    def primary_ack(self):
+        """Tells the primary how far we are."""
+        primary_ack(&self.x, self.aof.synced if self.aof.fd >= 0 else -1)
+
+    def primary_figures(self):
+        """The link's client (0: there is none), the position applied, the position read, the database, and when something
+        came last."""
+        cdef PrimaryLink* l = primary_of(&self.x)
+        return {"client": l.client.id if l.client != NULL else 0, "applied": l.applied,
+                "read": primary_read_offset(&self.x), "db": l.db,
+                "heard_ms": l.client.active_ms if l.client != NULL else 0}
+
+    def primary_place(self, int64_t at, int db):
+        """Where the data of this server stand in the primary's stream, while there is no link."""
+        cdef PrimaryLink* l = primary_of(&self.x)
+        l.applied = self.ks.journal.offset = at
+        l.db = db
+
+    def end_waits(self):
+        """All clients that wait are told that they can't here any longer, and closed."""
+        cdef Client* c = self.x.clients.first
+        waiting = []
+        while c != NULL:
+            if c.flags & CL_BLOCKED:
+                waiting.append(c.id)
+            c = c.next
+        end_all(&self.x, E_UNBLOCKED_ROLE)
+        for client_id in waiting:
+            c = client_by_id(&self.x.clients, client_id)
+            if c != NULL:
+                c.flags |= CL_CLOSE_AFTER_REPLY
+                client_pending(&self.x.clients, c)
+
+    # ------------------------------------------------------------ replicas
+
+    def stream_open(self, int64_t at):
+        """Keeps the replicas' stream from now on, repl-backlog-size bytes of it; its first byte is at position `at`."""
+        if not backlog_is_open(&replicas_of(&self.x).backlog):
+            stream_open(&self.x, at)
+
+    def stream_close(self):
+        """Forgets the stream; replicas are no longer attached to it."""
+        stream_close(&self.x)
+
+    def stream_figures(self):
+        """Position behind the last byte, of the first that is kept; database last selected in it (-1: none); the memory
+        that it takes; bytes sent to replicas, and received from a primary."""
+        cdef Replicas* r = replicas_of(&self.x)
+        return {"open": backlog_is_open(&r.backlog), "offset": self.ks.journal.offset, "first": r.backlog.begin,
+                "db": self.ks.journal.db, "memory": r.backlog.memory, "sent": r.sent, "received": r.received}
+
+    @property
+    def stream_offset(self):
+        """Bytes of the stream so far. Without one, and with an append-only file: commands."""
+        return self.ks.journal.offset
+
+    def stream_feed(self, bytes data):
+        """Appends to the stream what concerns no database: PING, and a replica what its primary has sent."""
+        journal_to_replicas(&self.ks.journal, data, len(data))
+
+    def stream_select_again(self):
+        """The next command in the stream selects its database."""
+        self.ks.journal.db = -1
+
+    def stream_resize(self):
+        """repl-backlog-size has changed."""
+        backlog_resize(&replicas_of(&self.x).backlog, <size_t>self.env.knobs.repl_backlog_size)
+
+    def stream_trim(self):
+        """Frees history that is too much, a piece."""
+        backlog_trim(&replicas_of(&self.x).backlog)
+
+    cdef ReplicaLink* link(self, uint64_t client_id) except NULL:
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        if c == NULL:
+            raise KeyError(client_id)
+        return replica_link(&self.x, c)
+
+    def replica_known(self, uint64_t client_id):
+        """A client has told what only replicas tell: its end will be told to the hook "replica_closed"."""
+        self.link(client_id)
+
+    def replica_begin(self, uint64_t client_id):
+        """A client is a replica from now on: it gets what the server sends, and no replies."""
+        self.link(client_id)
+        replica_begin(&self.x, client_by_id(&self.x.clients, client_id))
+
+    def replica_attach(self, uint64_t client_id, int64_t at):
+        """The stream from position `at` on is kept for a replica; False: that is not there any more."""
+        self.link(client_id)
+        return replica_attach(&self.x, client_by_id(&self.x.clients, client_id), at)
+
+    def replica_send(self, uint64_t client_id):
+        """A replica is sent the stream from now on, behind its file."""
+        self.link(client_id)
+        replica_send(&self.x, client_by_id(&self.x.clients, client_id))
+
+    def replica_send_file(self, uint64_t client_id, int fd, int64_t size):
+        """A replica is sent a file, and then the stream. The descriptor becomes the engine's."""
+        cdef ReplicaLink* l = self.link(client_id)
+        l.file_fd = fd
+        l.file_at = 0
+        l.file_size = size
+        replica_send(&self.x, client_by_id(&self.x.clients, client_id))
+
+    def replica_say(self, uint64_t client_id, bytes data):
+        """Sends a replica a line outside of the stream, at once; False: its socket is full or broken."""
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        if c == NULL or c.flags & CL_CLOSE_ASAP:
+            return False
+        reply_raw(&c.out, data, len(data))
+        io_write(&self.x, c)
+        return out_empty(&c.out) and not c.flags & CL_CLOSE_ASAP
+
+    def replica_acked(self, uint64_t client_id, int64_t offset, int64_t synced):
+        """REPLCONF ACK offset [FACK synced]. The time counts even if the offset is an old one."""
+        cdef ReplicaLink* l = self.link(client_id)
+        l.acked = max(l.acked, offset)
+        if synced >= 0:
+            l.synced = max(l.synced, synced)
+        l.acked_ms = self.env.now_ms
+
+    def ask_acks(self):
+        """REPLCONF GETACK goes into the stream before the loop sleeps."""
+        replicas_of(&self.x).ask = True
+
+    def replicas(self):
+        """{client id: its figures} of all replicas: attached, sending, file_left, acked, synced, lag_ms, memory, left (bytes
+        of the stream to be sent), address, fd."""
+        cdef Replicas* r = replicas_of(&self.x)
+        cdef ReplicaLink* l
+        found = {}
+        for i in range(r.nlinks):
+            l = link_of(r.links[i])
+            found[r.links[i].id] = {
+                "attached": l.at.block != NULL, "sending": l.sending,
+                "file_left": l.file_size - l.file_at if l.file_fd >= 0 else 0, "acked": l.acked, "synced": l.synced,
+                "lag_ms": max(0, env_wall_us(&self.env) // 1000 - l.acked_ms), "memory": replica_behind(&self.x, r.links[i]),
+                "client_memory": client_memory(r.links[i]), "left": cursor_left(&r.backlog, &l.at), "fd": r.links[i].fd,
+                "closing": (r.links[i].flags & CL_CLOSE_ASAP) != 0, "sent": l.sent}
+        return found
+
+    def replica_count(self):
+        """Clients that are replicas. O(1)."""
+        return replicas_of(&self.x).nlinks
+
+    def aof_acknowledges(self, bint on):
+        """WAITAOF believes what the append-only file has synced (not before the first rewrite has ended)."""
+        replicas_of(&self.x).aof_counts = on
+
+    def client_line(self, uint64_t client_id):
+        """A client as CLIENT LIST shows it, or ""."""
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        cdef Sds* s
+        if c == NULL:
+            return ""
+        s = client_info(&self.x, c, 0, sds_new(&self.mem, NULL, 0))
+        text = s.data[:s.len].decode("utf-8", "replace")
+        sds_free(&self.mem, s)
+        return text
+
+    def client_address(self, uint64_t client_id):
+        """The peer's "ip:port", "" if there is no such client."""
+        cdef char[ADDR_MAX] buf
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        return buf[:client_addr(c, buf, False)].decode() if c != NULL else ""
+
+    def client_is_tls(self, uint64_t client_id):
+        """Are a client's bytes encrypted?"""
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        return c != NULL and c.flags & CL_TLS != 0
+
+    def client_has_output(self, uint64_t client_id):
+        """Are there replies that were not sent yet?"""
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        return c != NULL and not out_empty(&c.out)
+
+    def client_flags(self, uint64_t client_id):
+        """(is a replica, is the primary's link) of a client."""
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        return (c != NULL and c.flags & CL_REPLICA != 0, c != NULL and c.flags & CL_PRIMARY != 0)
+
     # ------------------------------------------------------------ states
 
     def set_state(self, str name, bint on, str text=""):
@@ -527,16 +765,17 @@ cdef class Engine:
         said = text.encode()
         state_set(&self.x, STATES[name], on, slice_of(said, len(said)))
 
-    def set_loading(self, bint on):
-        """The data set is being loaded: commands are refused, nothing expires, nothing is recorded as a change."""
-        self.ks.loading = on
+    def set_loading(self, bint on, bint aside=False):
+        """The data set is being loaded: commands are refused, nothing expires, nothing is recorded as a change. aside:
+        the old one is served meanwhile, but for commands that could not stand the exchange."""
+        self.ks.loading = on and not aside
         self.set_state("loading", on)
 
-    def flush_all(self):
+    def flush_all(self, bint lazy=False):
         """Empties all databases, telling nobody but those who watch or track keys."""
         if self.ks.ev.flushed != NULL:
             self.ks.ev.flushed(self.ks.ev.flushed_ctx, -1)
-        db_flush(&self.ks, -1, False)
+        db_flush(&self.ks, -1, lazy)
 
     def mark_saved(self, int64_t dirty):
         """So many of the changes counted in `dirty` are in a file now."""
@@ -793,6 +1032,7 @@ cdef class Engine:
             "lazyfree_pending_objects": lazy_pending(&self.ks.lazy),
             "lazyfreed_objects": self.ks.lazy.freed - self.ks.lazy.counted_from,
             **script_counters(x), "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
+            "total_net_repl_input_bytes": replicas_of(x).received, "total_net_repl_output_bytes": replicas_of(x).sent,
             **{f"acl_access_denied_{reason}": count for reason, count in self.acl.denied().items()},
         }
 
@@ -854,7 +1094,7 @@ cdef class Engine:
                 totals["connected"] += 1
                 totals["blocked"] += (c.flags & (CL_BLOCKED | CL_PAUSED)) != 0
                 totals["pubsub"] += (c.flags & CL_PUBSUB) != 0
-                totals["memory"] += client_memory(c)
+                totals["memory" if not c.flags & CL_REPLICA else "replicas"] += client_memory(c)
                 totals["max_input"] = max(totals["max_input"], c.q.cap)
                 totals["max_output"] = max(totals["max_output"], out_bytes(&c.out))
             c = c.next
@@ -965,6 +1205,14 @@ cdef class Engine:
             sds_free(&self.mem, self.x.modules[i])
             self.x.modules[i] = sds_new(&self.mem, <const char*>text, len(text)) if modules else NULL
 
+    def pause(self, str why, int64_t ms=-1):
+        """Holds writes, expiry and eviction back for a "shutdown" or a "failover", for so long or (-1) until unpause()."""
+        pause_clients(&self.x, PAUSES[why], env_wall_us(&self.env) // 1000 + ms if ms >= 0 else INT64_MAX, PAUSE_MODE_WRITE)
+
+    def unpause(self, str why):
+        """Ends what pause() began."""
+        unpause_clients(&self.x, PAUSES[why])
+
     def pause_state(self):
         """("all", "write" or None, when before_sleep() must run for it in ms of now_ms, or 0): what is held back."""
         cdef uint32_t actions = pause_actions(&self.x)
@@ -1057,6 +1305,33 @@ cdef void timed_expiry(Exec* x, CycleKind kind) noexcept nogil:
     expire_cycle(&x.expire, x.ks, kind)
     if unlikely(x.env.knobs.latency_monitor_threshold != 0):
         latency_add(x, b"expire-cycle", (x.ks.stats.expire_cycle_us - us) // 1000)
+
+
+cdef void applied_error(Exec* x, Client* c) noexcept with gil:
+    """A command of the primary failed here."""
+    command = (<bytes>c.last_command[:c.last_command_len]).decode() if c.last_command != NULL else "NULL"
+    said = gather_output(c)[1:].split(b"\r\n")[0].decode("utf-8", "replace")
+    x.stats.unexpected_errors += 1
+    (<Engine>x.engine).report(f"== CRITICAL == This replica is sending an error to its master: '{said}' after processing "
+                              f"the command '{command}'")
+
+
+cdef void replica_replied(Exec* x, Client* c) noexcept nogil:
+    with gil:
+        tell_replied(<Engine>x.engine, c)
+    out_clear(&c.out)
+    client_close(&x.clients, c)
+
+
+cdef tell_replied(Engine engine, Client* c):
+    """A replica that makes us reply is none, or a broken one."""
+    command = (<bytes>c.last_command[:c.last_command_len]).decode() if c.last_command != NULL else "NULL"
+    text = gather_output(c)
+    if text.startswith(b"-"):
+        said = text[1:].split(b"\r\n")[0].decode("utf-8", "replace")
+        engine.report(f"== CRITICAL == This master is sending an error to its replica: '{said}' after processing the "
+                      f"command '{command}'")
+    engine.report(f"Replica generated a reply to command '{command}', disconnecting it: {engine.client_line(c.id)}")
 
 
 cdef void keyspace_latency(void* ctx, const char* event, int64_t ms) noexcept nogil:

@@ -61,6 +61,7 @@ class AofFiles:
         self._synced_at = 0.0
         self._synced_offset = -1
         self._sync_error = 0
+        self._forked_at = 0                 # offset of the stream when the last rewrite began
         self.engine.hooks["aof_stuck"] = self._stuck
 
     # ---------------------------------------------------------------- names
@@ -230,6 +231,7 @@ class AofFiles:
         self.other_size = self._size_of([f for f in manifest.files()[:-1]])
         self.base_size = self.other_size + os.fstat(fd).st_size
         self.enabled = True
+        self._acknowledge(self.engine.stream_offset)
         self._listen(True)
 
     def _make_first_base(self, manifest: Manifest) -> None:
@@ -436,6 +438,7 @@ class AofFiles:
         rdb = bool(self.config["aof-use-rdb-preamble"])
         temporary = f"temp-rewriteaof-bg-{os.getpid()}.aof"
         began = time.monotonic()
+        self._forked_at = self.engine.stream_offset
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
             pid = self.children.start("aof", lambda: self._fork_engine(fd, rdb),
@@ -486,9 +489,15 @@ class AofFiles:
         self._write_manifest(manifest)
         if self.waiting_first:
             self.waiting_first, self.enabled = False, True
+            self._acknowledge(self._forked_at)
         self.drop_history()
         self.other_size = self._size_of(manifest.files()[:-1] if self.enabled else manifest.files())
         self.base_size = self.other_size + (self.engine.aof_figures()["size"] if self.enabled else 0)
+
+    def _acknowledge(self, offset: int) -> None:
+        """What the files have up to there is on disk; WAITAOF may believe them from now on."""
+        self.engine.aof_synced(offset)
+        self.engine.aof_acknowledges(True)
 
     def _failed(self) -> None:
         self.last_ok = False
@@ -523,6 +532,7 @@ class AofFiles:
         self._listen(False)
         self.close()
         self.enabled = self.waiting_first = self.scheduled = False
+        self.engine.aof_acknowledges(False)
 
     def close(self) -> None:
         """Writes, syncs and closes."""

@@ -51,6 +51,7 @@ class Children:
         self.forks = 0
         self.fork_us = 0                    # of the last fork
         self.last_cow = 0                   # of the last child
+        self.ended_outs: dict[int, int] = {}    # Child.outs of the last child
         self.on_change: list[Callable[[], None]] = []   # a child began or ended
 
     def busy(self, kind: str | None = None) -> bool:
@@ -110,6 +111,7 @@ class Children:
         os.close(child.info_fd)
         self.active = None
         self.last_cow = child.cow_peak
+        self.ended_outs = child.outs
         self.engine.set_resize_avoid(False)
         killer = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0

@@ -67,6 +67,8 @@ def server_section(s: Server) -> Rows:
         ("lru_clock", s.engine.counters()["lru_clock"]), ("executable", s.executable),
         ("config_file", s.config.filename or ""), ("io_threads_active", 0),
     ]
+    if s.shutdown.waiting:
+        rows.append(("shutdown_in_milliseconds", s.shutdown.left_ms))
     return rows + [(f"listener{i}", text) for i, text in enumerate(s.listener_texts())]
 
 
@@ -105,7 +107,8 @@ def memory_section(s: Server) -> Rows:
     tables, rehashing, _ = s.engine.table_memory()
     used, rss, peak = c["used_memory"], resident_bytes(), c["used_memory_peak"]
     clients = s.engine.client_totals()["memory"]
-    overhead = s.engine.startup_memory + tables + clients
+    repl = s.primary.memory_rows()
+    overhead = s.engine.startup_memory + tables + clients + repl["clients"] + repl["backlog"]
     dataset = max(0, used - overhead)
     grown = max(1, used - s.engine.startup_memory)
     total, limit = total_memory(), s.config.number("maxmemory")
@@ -122,8 +125,8 @@ def memory_section(s: Server) -> Rows:
         ("allocator_frag_bytes", 0), ("allocator_rss_ratio", f"{rss / max(1, used):.2f}"),
         ("allocator_rss_bytes", rss - used), ("rss_overhead_ratio", "1.00"), ("rss_overhead_bytes", 0),
         ("mem_fragmentation_ratio", f"{rss / max(1, used):.2f}"), ("mem_fragmentation_bytes", rss - used),
-        ("mem_not_counted_for_evict", c["mem_not_counted_for_evict"]), ("mem_replication_backlog", 0), ("mem_total_replication_buffers", 0),
-        ("mem_clients_slaves", 0), ("mem_clients_normal", clients), ("mem_cluster_links", 0), ("mem_aof_buffer", 0),
+        ("mem_not_counted_for_evict", c["mem_not_counted_for_evict"]), ("mem_replication_backlog", repl["backlog"]),
+        ("mem_total_replication_buffers", repl["total"]), ("mem_clients_slaves", repl["clients"]), ("mem_clients_normal", clients), ("mem_cluster_links", 0), ("mem_aof_buffer", 0),
         ("mem_allocator", s.facts["mem_allocator"]), ("mem_overhead_db_hashtable_rehashing", rehashing),
         ("active_defrag_running", 0), ("lazyfree_pending_objects", c["lazyfree_pending_objects"]),
         ("lazyfreed_objects", c["lazyfreed_objects"]),
@@ -134,17 +137,18 @@ def persistence_section(s: Server) -> Rows:
     """# Persistence"""
     saving, aof, child, loading = s.saving, s.aof, s.children.active, s.loading.progress
     rows: Rows = [
-        ("loading", int(loading is not None)), ("async_loading", 0),
+        ("loading", int(loading is not None and not s.loading.aside)),
+        ("async_loading", int(loading is not None and s.loading.aside)),
         ("current_cow_peak", child.cow_peak if child else 0), ("current_cow_size", child.cow if child else 0),
         ("current_cow_size_age", int(time.monotonic() - child.cow_at) if child else 0),
         ("current_fork_perc", f"{100 * child.keys / max(1, child.keys_total):.2f}" if child else "0.00"),
         ("current_save_keys_processed", child.keys if child else 0),
         ("current_save_keys_total", child.keys_total if child else 0),
         ("rdb_changes_since_last_save", s.engine.counters()["dirty"]),
-        ("rdb_bgsave_in_progress", int(s.children.busy("rdb"))), ("rdb_last_save_time", saving.last_save),
+        ("rdb_bgsave_in_progress", int(s.children.busy("rdb") or s.children.busy("sync"))), ("rdb_last_save_time", saving.last_save),
         ("rdb_last_bgsave_status", "ok" if saving.last_ok else "err"),
         ("rdb_last_bgsave_time_sec", saving.last_seconds),
-        ("rdb_current_bgsave_time_sec", child.seconds if child and child.kind == "rdb" else -1),
+        ("rdb_current_bgsave_time_sec", child.seconds if child and child.kind in ("rdb", "sync") else -1),
         ("rdb_saves", saving.saves), ("rdb_last_cow_size", saving.last_cow),
         ("rdb_last_load_keys_expired", s.loading.keys_expired), ("rdb_last_load_keys_loaded", s.loading.keys_loaded),
         ("aof_enabled", int(aof.enabled or aof.waiting_first)),
@@ -174,12 +178,14 @@ def stats_section(s: Server) -> Rows:
     return rows + [
         ("instantaneous_ops_per_sec", rate.per_second("total_commands_processed")),
         ("total_net_input_bytes", c["total_net_input_bytes"]), ("total_net_output_bytes", c["total_net_output_bytes"]),
-        ("total_net_repl_input_bytes", 0), ("total_net_repl_output_bytes", 0),
+        ("total_net_repl_input_bytes", c["total_net_repl_input_bytes"]),
+        ("total_net_repl_output_bytes", c["total_net_repl_output_bytes"]),
         ("instantaneous_input_kbps", f"{rate.per_second('total_net_input_bytes') / 1024:.2f}"),
         ("instantaneous_output_kbps", f"{rate.per_second('total_net_output_bytes') / 1024:.2f}"),
-        ("instantaneous_input_repl_kbps", "0.00"), ("instantaneous_output_repl_kbps", "0.00"),
-        ("rejected_connections", c["rejected_connections"]), ("sync_full", 0), ("sync_partial_ok", 0),
-        ("sync_partial_err", 0), ("expired_subkeys", c["expired_subkeys"]), ("expired_keys", c["expired_keys"]),
+        ("instantaneous_input_repl_kbps", f"{rate.per_second('total_net_repl_input_bytes') / 1024:.2f}"),
+        ("instantaneous_output_repl_kbps", f"{rate.per_second('total_net_repl_output_bytes') / 1024:.2f}"),
+        ("rejected_connections", c["rejected_connections"]), ("sync_full", s.primary.full_syncs),
+        ("sync_partial_ok", s.primary.partial_syncs), ("sync_partial_err", s.primary.partial_refused), ("expired_subkeys", c["expired_subkeys"]), ("expired_keys", c["expired_keys"]),
         ("expired_stale_perc", f"{c['expired_stale_perc_x100'] / 100:.2f}"),
         ("expired_time_cap_reached_count", c["expired_time_cap_reached_count"]),
         ("expire_cycle_cpu_milliseconds", c["expire_cycle_cpu_milliseconds"]), ("evicted_keys", c["evicted_keys"]),
@@ -212,12 +218,14 @@ def stats_section(s: Server) -> Rows:
 
 def replication_section(s: Server) -> Rows:
     """# Replication"""
-    return [
-        ("role", "master"), ("connected_slaves", 0), ("master_failover_state", "no-failover"),
-        ("master_replid", s.replid), ("master_replid2", "0" * 40), ("master_repl_offset", 0),
-        ("second_repl_offset", -1), ("repl_backlog_active", 0),
-        ("repl_backlog_size", s.config.number("repl-backlog-size")), ("repl_backlog_first_byte_offset", 0),
-        ("repl_backlog_histlen", 0),
+    stream, ids = s.engine.stream_figures(), s.identity
+    role: Rows = s.replica.info_rows() if s.primary.is_replica else [("role", "master")]
+    return role + s.primary.info_rows() + [
+        ("master_failover_state", s.failover.state), ("master_replid", ids.replid), ("master_replid2", ids.replid2),
+        ("master_repl_offset", stream["offset"]), ("second_repl_offset", ids.second_offset),
+        ("repl_backlog_active", int(stream["open"])), ("repl_backlog_size", s.config.number("repl-backlog-size")),
+        ("repl_backlog_first_byte_offset", stream["first"] + 1 if stream["open"] else 0),
+        ("repl_backlog_histlen", stream["offset"] - stream["first"] if stream["open"] else 0),
     ]
 
 

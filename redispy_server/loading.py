@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from redispy_core.engine import RdbError
@@ -80,13 +81,16 @@ class Loading:
         self.keys_expired = 0
         self.rdb_memory = 0
         self.aux: dict[bytes, bytes] = {}
+        self.on_step: Callable[[], None] | None = None
+        self.aside = False                  # the old data are served meanwhile
 
     # ---------------------------------------------------------------- framing
 
-    def begin(self, total: int) -> None:
-        """Commands are refused from now on."""
+    def begin(self, total: int, *, aside: bool = False) -> None:
+        """Commands are refused from now on; aside: only those that could not stand the exchange of the data."""
         self.progress = Progress(total)
-        self.engine.set_loading(True)
+        self.aside = aside
+        self.engine.set_loading(True, aside)
 
     def end(self) -> None:
         """The data are there."""
@@ -99,6 +103,8 @@ class Loading:
         """Told by the loader now and then: serves clients, and gives up if the server shall end."""
         if self.progress is not None:
             self.progress.at(done)
+        if self.on_step is not None:
+            self.on_step()
         self.server.loop.turn()
         if self.server.stopping:
             raise Stopped
@@ -110,10 +116,11 @@ class Loading:
 
     # ---------------------------------------------------------------- RDB
 
-    def rdb(self, fd: int, path: str, *, keep_expired: bool = False, merge: bool = False, base: int = 0) -> int:
-        """Loads RDB bytes from the descriptor's position; the offset behind them. Raises LoadFailed."""
+    def rdb(self, source: int | Callable[[int], bytes], path: str, *, keep_expired: bool = False, merge: bool = False,
+            base: int = 0, staged: bool = False) -> int:
+        """Loads RDB bytes from the descriptor's position, or by a reader; the offset behind them. Raises LoadFailed."""
         try:
-            result = self.engine.load_rdb(fd, progress=lambda done, keys: self.step(base + done), interval=self.every,
+            result = self.engine.load_rdb(source, staged=staged, progress=lambda done, keys: self.step(base + done), interval=self.every,
                                           keep_expired=keep_expired, replace=merge)
         except RdbError as e:
             self.log("warning", f"RDB CRC error: {e}" if e.kind == "checksum" else str(e))
@@ -129,7 +136,7 @@ class Loading:
                                 f"empty keys skipped: {len(result['empty'])}.")
         else:
             self.log("notice", f"Done loading RDB, keys loaded: {self.keys_loaded}, keys expired: {self.keys_expired}.")
-        return os.lseek(fd, 0, os.SEEK_CUR)
+        return os.lseek(source, 0, os.SEEK_CUR) if isinstance(source, int) else result["bytes"]
 
     def _tell_aux(self, aux: dict[bytes, bytes]) -> None:
         self.aux = aux
@@ -141,7 +148,7 @@ class Loading:
             self.rdb_memory = int(aux[b"used-mem"])
             self.log("notice", f"RDB memory usage when created {self.rdb_memory / (1 << 20):.2f} Mb")
 
-    def rdb_file(self, path: str, *, merge: bool = False) -> bool:
+    def rdb_file(self, path: str, *, merge: bool = False, keep_expired: bool = False) -> bool:
         """Loads a file; False: there is none. Raises LoadFailed."""
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -153,7 +160,7 @@ class Loading:
         began = time.monotonic()
         self.begin(os.fstat(fd).st_size)
         try:
-            self.rdb(fd, path, merge=merge)
+            self.rdb(fd, path, merge=merge, keep_expired=keep_expired)
         finally:
             self.end()
             os.close(fd)
@@ -174,6 +181,7 @@ class Loading:
         """Loads what is on disk. Raises LoadFailed, Stopped."""
         if self.config["appendonly"]:
             self.server.aof.load()
-        else:
-            self.rdb_file(self.config["dbfilename"])
+        elif self.rdb_file(self.config["dbfilename"], keep_expired=self.config["replicaof"] is not None) \
+                and not self.config["replicaof"]:
+            self.server.primary.restore(self.aux)
         self.engine.mark_saved(self.engine.dirty)

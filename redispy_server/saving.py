@@ -99,13 +99,13 @@ class Saving:
         self.server.judge_disk()
 
     def _options(self) -> dict[str, Any]:
-        return {"sync": True, "incremental_sync": bool(self.config["rdb-save-incremental-fsync"]),
+        return {**self.server.primary.save_info(), "sync": True, "incremental_sync": bool(self.config["rdb-save-incremental-fsync"]),
                 "key_delay_us": self.config["rdb-key-save-delay"]}
 
     # ---------------------------------------------------------------- in the background
 
-    def begin(self) -> None:
-        """Forks a child that saves. Raises OSError."""
+    def begin(self, version: int = 0) -> None:
+        """Forks a child that saves, in an RDB version (0: the lowest that loses nothing). Raises OSError."""
         self.scheduled = False
         self.last_try = time.time()
         self._dirty_before = self.engine.dirty
@@ -114,7 +114,7 @@ class Saving:
         try:
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             try:
-                pid = self.children.start("rdb", lambda: self.engine.fork_save([fd], **self._options()),
+                pid = self.children.start("rdb", lambda: self.engine.fork_save([fd], version=version, **self._options()),
                                           lambda code, killer: self._ended(began, code, killer))
                 self._child_file = f"temp-{pid}.rdb"
                 os.rename(temporary, self._child_file)
@@ -128,6 +128,10 @@ class Saving:
         self.log("notice", f"Background saving started by pid {pid}")
 
     def _ended(self, began: float, code: int, killer: int) -> None:
+        self.server.primary.saved(self._installed(began, code, killer))
+
+    def _installed(self, began: float, code: int, killer: int) -> bool:
+        """The child's file is the current one now; False: it failed."""
         temporary = self._child_file
         child_cow = self.children.last_cow
         self.last_seconds = int(time.monotonic() - began)
@@ -139,11 +143,11 @@ class Saving:
                 self.log("warning", f"Error moving temp DB file {temporary} on the final destination: {e.strerror}")
                 remove(temporary)
                 self._settle(False)
-                return
+                return False
             self.last_cow = child_cow
             self.log("notice", "Background saving terminated with success")
             self._saved(self._dirty_before)
-            return
+            return True
         remove(temporary)
         if killer:
             self.log("warning", f"Background saving terminated by signal {killer}")
@@ -151,6 +155,7 @@ class Saving:
             self.log("warning", "Background saving error")
         if killer != 10:                    # SIGUSR1: we ended it ourselves
             self._settle(False)
+        return False
 
     def cron(self) -> None:
         """Starts what is due: a scheduled save, a save point."""
@@ -186,7 +191,7 @@ class Saving:
 
     def save_command(self, call: Any) -> Status:
         """SAVE."""
-        if self.children.busy("rdb"):
+        if self.children.busy("rdb") or self.children.busy("sync"):
             raise Error(error_text("BGSAVE_IN_PROGRESS"))
         if not self.save():
             raise prefixed("ERR", "")
@@ -199,7 +204,7 @@ class Saving:
             if len(options) > 1 or options[0].lower() != b"schedule":
                 raise Error(error_text("SYNTAX"))
             schedule = True
-        if self.children.busy("rdb"):
+        if self.children.busy("rdb") or self.children.busy("sync"):
             raise Error(error_text("BGSAVE_IN_PROGRESS"))
         if self.children.busy():
             if not schedule:

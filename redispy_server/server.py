@@ -26,6 +26,10 @@ from .children import Children
 from .loading import Loading, Stopped
 from .logs import Log
 from .loop import Loop
+from .replication.failover import Failover
+from .replication.identity import Identity
+from .replication.primary import Primary
+from .replication.replica import Replica
 from .process import Process
 from .tls_port import SETTINGS as TLS_SETTINGS
 from .tls_port import TlsError, TlsPort
@@ -56,7 +60,7 @@ class Server:
         self.listeners: list[Listener] = []
         self.started = time.time()
         self.run_id = secrets.token_hex(20)
-        self.replid = secrets.token_hex(20)
+        self.identity = Identity(lambda: self.engine.stream_offset)
         self.build_id = secrets.token_hex(8)
         self.executable = os.path.realpath(sys.argv[0])
         self.abort_script = False               # SHUTDOWN NOSAVE came while a script was busy
@@ -71,6 +75,9 @@ class Server:
         self.children = Children(self.engine, self.loop, self.log)
         self.children.on_change.append(self._child_changed)
         self.loading = Loading(self)
+        self.failover = Failover(self)
+        self.primary = Primary(self)
+        self.replica = Replica(self)
         self.saving = Saving(self)
         self.aof = AofFiles(self)
         self.shutdown = Shutdown(self)
@@ -115,6 +122,9 @@ class Server:
         on("no-appendfsync-on-rewrite", lambda old, new: self.aof.child_changed())
         on("aof-disable-auto-gc", lambda old, new: self.aof.drop_history())
         on("key-load-delay", lambda old, new: setattr(self.engine, "key_load_delay", new))
+        on("repl-backlog-size", lambda old, new: self.engine.stream_resize())
+        self.config.on_apply_group(["min-replicas-to-write", "min-replicas-max-lag"], self.primary.judge_lag)
+        self.config.on_apply_group(["replica-read-only", "replica-serve-stale-data"], self.replica.judge)
         on("appendonly", lambda old, new: self._switch_aof(new))
         on("bind", lambda old, new: self._rebind("Failed to bind to specified addresses.", "tcp", "tls"))
         on("port", lambda old, new: self._rebind(NO_PORT, "tcp"))
@@ -299,9 +309,13 @@ class Server:
             "SHUTDOWN": self.shutdown.command, "LASTSAVE": lambda call: self.saving.last_save,
             "SAVE": self.saving.save_command, "BGSAVE": self.saving.bgsave_command,
             "BGREWRITEAOF": self.aof.bgrewriteaof_command,
+            "REPLCONF": self.primary.replconf_command, "PSYNC": self.primary.psync_command,
+            "SYNC": self.primary.sync_command, "ROLE": self._role,
+            "REPLICAOF": self.replica.command, "SLAVEOF": self.replica.command, "FAILOVER": self.failover.command,
             "ACL|LOAD": self.acl_file.load_command, "ACL|SAVE": self.acl_file.save_command}
         for name, body in bodies.items():
             self.engine.bind(name, body)
+        self.engine.hooks["debug|change-repl-id"] = self.primary.change_id_command
         self.engine.hooks["flushall"] = self.saving.all_flushed
         self.engine.hooks["debug|reload"] = self.saving.reload_command
         self.engine.hooks["debug|aof-flush-sleep"] = self.aof.flush_sleep_command
@@ -309,6 +323,9 @@ class Server:
         self.engine.hooks["debug|config-rewrite-force-all"] = lambda: self._config_rewrite(None, force_all=True)
         for line in self.config.renames:
             self.engine.registry.rename(*line.args[:2])
+
+    def _role(self, call: Any) -> list[Any]:
+        return self.replica.role() if self.primary.is_replica else self.primary.role()
 
     def _info(self, call: Any, *names: bytes) -> Verbatim:
         return Verbatim(info.info_text(self, [n.decode("utf-8", "replace").lower() for n in names]).encode())
@@ -354,6 +371,9 @@ class Server:
             self.children.poll()
             self.saving.cron()
             self.aof.cron()
+            self.primary.cron()
+            self.failover.cron()
+            self.replica.cron()
             self.shutdown.act()
         self.process.reports.watchdog()
         self.rates.sample()
@@ -374,6 +394,7 @@ class Server:
         self.loop.before_sleep.append(self.aof.before_sleep)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        self.primary.judge_lag()
         self.loop.call_later(0, self._cron)
         self.process.start(info.info_text(self, ["server"]))
 
@@ -381,7 +402,7 @@ class Server:
         """Settings that are understood and stored, and do nothing in this version: nobody shall rely on them."""
         c = self.config
         asked = {
-            "replicaof": c["replicaof"], "cluster-enabled": c["cluster-enabled"],
+            "cluster-enabled": c["cluster-enabled"],
             "loadmodule": c.modules,
         }
         for name, value in asked.items():
@@ -417,6 +438,7 @@ class Server:
             self._finish()
             return self.exit_code
         self.running = True
+        self.replica.at_start(self.loading.aux)
         self.ready()
         self.loop.run()
         self._finish()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import TYPE_CHECKING, Any
 
-from redispy_core.engine import NO_REPLY, Error, Status, error_text, prefixed
+from redispy_core.engine import BLOCK, NO_REPLY, Error, Status, error_text, prefixed
 
 from .saving import remove
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from .server import Server
 
 OK = Status(b"OK")
+FAILED = "Errors trying to SHUTDOWN. Check logs."
 
 
 class Shutdown:
@@ -23,6 +25,10 @@ class Shutdown:
         self.server = server
         self.log = server.log
         self.requested: tuple[str, set[str]] | None = None       # a signal that cron has not acted on yet
+        self.waiting = False                    # for replicas
+        self.words: set[str] = set()            # what was asked for, while waiting
+        self.until = 0.0
+        self.waiters: list[int] = []            # clients in SHUTDOWN
 
     # ---------------------------------------------------------------- SHUTDOWN
 
@@ -33,10 +39,11 @@ class Shutdown:
                 or ("abort" in words and len(words) > 1):
             raise Error(error_text("SYNTAX"))
         if "abort" in words:
-            if self.requested is None:
+            if self.requested is None and not self.waiting:
                 raise Error(error_text("NO_SHUTDOWN"))
             self.requested = None
             self.log("notice", "Shutdown manually aborted.")
+            self._cancel()
             return OK
         if self.server.engine.script_is_busy:
             if "nosave" not in words:
@@ -45,9 +52,11 @@ class Shutdown:
         elif call.in_script:
             raise Error(error_text("SYNTAX"))
         self.log("notice", "User requested shutdown...")
-        if not self.prepare(words):
-            raise prefixed("ERR", "Errors trying to SHUTDOWN. Check logs.")
-        self.server.stop()
+        if self._must_wait(words):
+            self.waiters.append(call.client_id)
+            return BLOCK
+        if not self._finish(words):
+            raise prefixed("ERR", FAILED)
         return NO_REPLY
 
     def on_signal(self, name: str) -> None:
@@ -58,16 +67,67 @@ class Shutdown:
             self.act()                          # cron does not run while the data set loads
 
     def act(self) -> None:
-        """Does what a signal asked for."""
-        if self.requested is None:
+        """Does what a signal asked for; ends the wait for replicas."""
+        if self.requested is not None:
+            _, words = self.requested
+            self.requested = None
+            self.log("notice", "User requested shutdown...")
+            if not self._must_wait(words):
+                self._finish(words)
+        elif self.waiting and (time.monotonic() >= self.until or not self.server.primary.lagging()):
+            self._finish(self.words)
+
+    # ---------------------------------------------------------------- replicas
+
+    def _must_wait(self, words: set[str]) -> bool:
+        """Lets replicas catch up first, for shutdown-timeout at most; no write comes in meanwhile."""
+        if "now" in words:
+            return False
+        if self.waiting:
+            return True
+        seconds = self.server.config["shutdown-timeout"]
+        if not seconds or not self.server.primary.lagging():
+            return False
+        self.log("notice", "Waiting for replicas before shutting down.")
+        self.waiting, self.words, self.until = True, words, time.monotonic() + seconds
+        self.server.engine.pause("shutdown")
+        self.server.engine.ask_acks()
+        return True
+
+    @property
+    def left_ms(self) -> int:
+        """Milliseconds until replicas are waited for no longer."""
+        return max(0, int((self.until - time.monotonic()) * 1000))
+
+    def _cancel(self) -> None:
+        """The server goes on; who asked for its end is told so."""
+        if not self.waiting:
             return
-        _, words = self.requested
-        self.requested = None
-        self.log("notice", "User requested shutdown...")
+        self.waiting = False
+        self.server.engine.unpause("shutdown")
+        waiters, self.waiters = self.waiters, []
+        for client_id in waiters:
+            self.server.engine.unblock(client_id, prefixed("ERR", FAILED))
+
+    def _finish(self, words: set[str]) -> bool:
+        """Ends the server now; False: it can't."""
+        self._tell_of_replicas()
         if self.prepare(words):
             self.server.stop()
-        else:
-            self.log("warning", "Errors trying to shut down the server. Check the logs for more information.")
+            return True
+        self.log("warning", "Errors trying to shut down the server. Check the logs for more information.")
+        self._cancel()
+        return False
+
+    def _tell_of_replicas(self) -> None:
+        primary = self.server.primary
+        behind = primary.lagging()
+        for text in behind:
+            self.log("notice", text)
+        if primary.replicas:
+            total = len(primary.replicas)
+            self.log("warning" if behind else "notice",
+                     f"{total - len(behind)} of {total} replicas are in sync when shutting down.")
 
     # ---------------------------------------------------------------- steps
 

@@ -24,7 +24,8 @@ from ..proto.reply cimport OutMark, out_mark, reply_error, reply_null_array
 from ..structs.dict cimport (Dict, DictIter, DictType, dict_clear, dict_find, dict_hash, dict_init, dict_insert,
                              dict_iter, dict_iter_end, dict_next, dict_remove)
 from ..types.object cimport ObjType, Robj, robj_type
-from .client cimport (CL_BLOCKED, CL_CLOSE_ASAP, CL_FAKE, CL_MULTI, CL_RERUN, CL_RESUME, Client, Ctx, client_pending)
+from .client cimport (CL_BLOCKED, CL_CLOSE_ASAP, CL_FAKE, CL_MULTI, CL_PRIMARY, CL_RERUN, CL_RESUME, Client, Ctx,
+                     client_pending)
 from .dispatch cimport Exec, mute_reply, resume_input, run_known
 from .listening cimport LISTEN_BLOCKED, listen, unlisten
 from .registry cimport Command, Registry, registry_lookup
@@ -219,7 +220,7 @@ cdef void remove_waiter(Exec* x, Waiting* r, Waiter* at) noexcept nogil:
 # ---------------------------------------------------------------- beginning to wait
 
 cdef bint can_block(Ctx* x) noexcept nogil:
-    return not x.client.flags & (CL_FAKE | CL_MULTI) and (<Exec*>x.exec).depth == 1
+    return not x.client.flags & (CL_FAKE | CL_MULTI | CL_PRIMARY) and (<Exec*>x.exec).depth == 1
 
 
 cdef void copy_arguments(Mem* m, Wait* w, const Slice* argv, int argc) noexcept nogil:

@@ -112,6 +112,7 @@ cdef struct Client:
     void* pubsub                   # subscriptions (exec/pubsub)
     void* tracking                 # client-side caching (exec/tracking)
     void* acl                      # user (exec/acl)
+    void* replica                  # what it is sent and has acknowledged as a replica (exec/replicas)
     void* tls                      # TlsLink of a CL_TLS client (exec/tls_link); owned
 
 cdef struct Clients:               # all clients of an engine

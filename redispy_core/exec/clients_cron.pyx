@@ -60,5 +60,5 @@ cdef void clients_cron(Exec* x) noexcept nogil:
         fit_query_buffer(x, c)
         if x.clients.limit:
             count_client(&x.clients, c)
-        if idle_too_long(x, c) or (not out_empty(&c.out) and over_output_limit(x, c)):
+        if idle_too_long(x, c) or ((c.replica != NULL or not out_empty(&c.out)) and over_output_limit(x, c)):
             client_close(&x.clients, c)

@@ -149,6 +149,11 @@ cdef struct Exec:
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
     void* tracking                  # client-side caching (exec/tracking)
     void (*remember_reads)(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil    # a command that reads was run for a caller with CL_TRACKING
+    void* primary                   # the link to the primary of a replica (exec/primary)
+    size_t (*apply)(Exec* x, Client* c, char* buf, size_t len) noexcept nogil   # runs the primary's stream; bytes of whole requests
+    void (*applied_error)(Exec* x, Client* c) noexcept nogil      # the primary's command was answered by an error: it stands in c.out
+    void* replicas                  # the stream and who gets it (exec/replicas)
+    client_fn replied               # a replica's command made a reply: nobody waits for it
     void* flushes                   # clients whose FLUSHALL waits for the freeing thread (exec/memory_limit), oldest first
     RunningScript script
     ScriptFigures scripts

@@ -27,9 +27,9 @@ from ..proto.reply cimport (Out, OutMark, out_bytes, out_clear, out_init, out_ma
                             reply_error, reply_errorf, reply_raw)
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_BLOCKED, CL_CACHING, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI,
-                      CL_NO_TOUCH, CL_PAUSED, CL_PRIMARY, CL_PUSHING, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT,
-                      CL_RERUN, CL_TRACKING, Client, Ctx, G_ACL, G_MASTERDOWN, G_MISCONF, G_NOAUTH, G_NOREPLICAS,
-                      G_NO_MULTI, G_OOM, G_READONLY, client_close, client_free, client_new, client_pending,
+                      CL_NO_TOUCH, CL_PAUSED, CL_PRIMARY, CL_PUSHING, CL_REPLICA, CL_REPLY_OFF, CL_REPLY_SKIP,
+                      CL_REPLY_SKIP_NEXT, CL_RERUN, CL_TRACKING, Client, Ctx, G_ACL, G_MASTERDOWN, G_MISCONF, G_NOAUTH,
+                      G_NOREPLICAS, G_NO_MULTI, G_OOM, G_READONLY, client_close, client_free, client_new, client_pending,
                       client_reset_query, clients_free, clients_init)
 from .args cimport word_is
 from .client_evict cimport count_client
@@ -449,8 +449,8 @@ cdef void run_found(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noe
     if unlikely(c.flags & SPECIAL_REPLY) and not c.held:
         finish_reply(x, c, mark)
         end_caching(c, cmd)
-    if unlikely(x.after_unit != NULL) and x.depth == 0:
-        x.after_unit(x)
+    if unlikely(x.after_unit != NULL) and x.depth == 0 and not c.flags & CL_PRIMARY:
+        x.after_unit(x)                     # exec/primary does it itself
 
 
 # ---------------------------------------------------------------- input
@@ -638,9 +638,25 @@ cdef void keep_request(Exec* x, Client* c, char* buf, size_t len, size_t done) n
     c.q.pos = done - begin
 
 
+cdef void feed_primary(Exec* x, Client* c, char* buf, size_t len) noexcept nogil:
+    """Whole requests go; the bytes of the one that is not whole stay together."""
+    cdef size_t done = x.apply(x, c, buf, len)
+    c.q.pos = 0
+    if done < len:
+        keep_rest(x, c, buf, len, done)
+    else:
+        c.q.len = 0
+        parser_shrink(x.mem, &c.parser)
+    if c.out.first != NULL:
+        client_pending(&x.clients, c)
+
+
 cdef void feed_input(Exec* x, Client* c, char* buf, size_t len) noexcept nogil:
     """buf is the shared buffer, or c.q.data with len bytes in it when c.q.len was not 0."""
     c.active_ms = x.env.now_ms
+    if unlikely(c.flags & CL_PRIMARY):
+        feed_primary(x, c, buf, len)
+        return
     if c.flags & STOP:
         if buf != c.q.data:
             c.q.pos = 0
@@ -655,6 +671,8 @@ cdef void feed_input(Exec* x, Client* c, char* buf, size_t len) noexcept nogil:
 cdef inline void after_input(Exec* x, Client* c) noexcept nogil:
     if likely(c.out.first != NULL):
         client_pending(&x.clients, c)
+        if unlikely(c.flags & CL_REPLICA and x.replied != NULL):
+            x.replied(x, c)
     elif unlikely(c.flags & CL_CLOSE_AFTER_REPLY):
         client_close(&x.clients, c)
     if unlikely(x.clients.limit != 0):

@@ -17,8 +17,10 @@ from ..proto.reply cimport BLOCK_SIZE, Block, out_bytes, out_empty, out_memory, 
 from ..base.sds cimport Slice
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_PEER_CLOSED, CL_READ_AGAIN, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY,
-                      CL_TLS, CL_WANT_WRITE, CL_WRITE_WATCHED, Client, client_attention, client_close, client_pending)
+                      CL_REPLICA, CL_TLS, CL_WANT_WRITE, CL_WRITE_WATCHED, Client, client_attention, client_close,
+                      client_pending)
 from .client_evict cimport count_client
+from .replicas cimport SEND_DONE, SEND_FULL, SEND_TURN, SendResult, replica_behind, replica_copy, replica_write
 from .dispatch cimport Exec, OutputLimit, feed_input, limit_class
 
 cdef extern from "<sys/types.h>" nogil:
@@ -287,13 +289,18 @@ cdef void io_read_many(Exec* x, Client** ready, int n) noexcept nogil:
 
 cdef bint over_output_limit(Exec* x, Client* c) noexcept nogil:
     cdef OutputLimit* limit = &x.limits[<int>limit_class(c)]
+    cdef size_t hard = limit.hard
     cdef size_t used
-    if likely(limit.hard == 0 and limit.soft == 0) or c.flags & CL_FAKE or c.out.first == NULL:
+    if likely(hard == 0 and limit.soft == 0) or c.flags & CL_FAKE or (c.out.first == NULL and c.replica == NULL):
         return False
     used = out_memory(&c.out)
-    if c.out.first.cap < BLOCK_SIZE:        # the first ordinary block is every client's due
+    if c.out.first != NULL and c.out.first.cap < BLOCK_SIZE:        # the first ordinary block is every client's due
         used -= BLOCK_SIZE if used > BLOCK_SIZE else used
-    if limit.hard and used >= limit.hard:
+    if unlikely(c.flags & CL_REPLICA):
+        used += replica_behind(x, c)
+        if hard and hard < <size_t>x.env.knobs.repl_backlog_size:
+            hard = <size_t>x.env.knobs.repl_backlog_size    # the history is kept anyway
+    if hard and used >= hard:
         return True
     if limit.soft == 0 or used < limit.soft:
         c.soft_limit_since_ms = 0
@@ -347,7 +354,12 @@ cdef void io_write(Exec* x, Client* c) noexcept nogil:
     if c.fd < 0 or c.flags & CL_CLOSE_ASAP:
         return
     if unlikely(c.flags & CL_TLS):
-        x.tls_write(x, c)
+        if c.flags & CL_REPLICA and replica_copy(x, c):
+            x.tls_write(x, c)
+            if not c.flags & (CL_WANT_WRITE | CL_CLOSE_ASAP):
+                io_write_again(x, c)
+        else:
+            x.tls_write(x, c)
         return
     if unlikely(x.depth) and c == x.caller:
         c.flags &= ~<uint64_t>CL_WANT_WRITE     # its reply is being written: when it is done
@@ -371,7 +383,23 @@ cdef void io_write(Exec* x, Client* c) noexcept nogil:
         if total >= WRITE_TURN and not out_empty(&c.out):
             io_write_again(x, c)
             return
-    io_all_sent(x, c)
+    if unlikely(c.flags & CL_REPLICA):
+        write_replica(x, c)
+    else:
+        io_all_sent(x, c)
+
+
+cdef void write_replica(Exec* x, Client* c) noexcept nogil:
+    """A file or the stream, behind its own output."""
+    cdef SendResult result = replica_write(x, c)
+    if result == SEND_DONE:
+        io_all_sent(x, c)
+    elif result == SEND_FULL:
+        io_want_write(x, c)
+    elif result == SEND_TURN:
+        io_write_again(x, c)
+    else:
+        client_close(&x.clients, c)
 
 
 cdef void io_flush(Exec* x) noexcept nogil:
@@ -384,7 +412,8 @@ cdef void io_flush(Exec* x) noexcept nogil:
         if unlikely(x.depth) and c == x.caller:
             caller = True
             continue
-        if unlikely(c.out.blocks > 1 or (c.out.blocks and c.out.first.cap > BLOCK_SIZE)) and over_output_limit(x, c):
+        if unlikely(c.flags & CL_REPLICA or c.out.blocks > 1 or (c.out.blocks and c.out.first.cap > BLOCK_SIZE)) \
+                and over_output_limit(x, c):
             x.stats.output_limit_closed += 1
             client_close(&x.clients, c)
         elif not c.flags & CL_WANT_WRITE:

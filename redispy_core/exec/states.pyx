@@ -7,7 +7,7 @@ from ..proto.errors cimport E_LOADING, E_MASTERDOWN, E_MISCONF, E_NOREPLICAS, E_
 from ..proto.reply cimport reply_error, reply_error_text
 from .client cimport CL_PRIMARY, Client, G_LOADING, G_MASTERDOWN, G_MISCONF, G_NOREPLICAS, G_READONLY
 from .dispatch cimport Exec, gate_fn
-from .registry cimport Command
+from .registry cimport CMD_NO_ASYNC_LOADING, Command
 
 
 cdef inline bint refuse_with(Client* c, Err e) noexcept nogil:
@@ -18,6 +18,8 @@ cdef inline bint refuse_with(Client* c, Err e) noexcept nogil:
 
 
 cdef bint gate_loading(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil:
+    if not x.ks.loading and not cmd.flags & CMD_NO_ASYNC_LOADING:
+        return False                        # it goes into databases aside: the old ones are served meanwhile
     return refuse_with(c, E_LOADING)
 
 

@@ -469,8 +469,8 @@ ROWS: tuple[Row, ...] = (
     row("TTL", 2, R | FAST, "generic", "1.0.0", K(RO | ACCESS), tips=NONDET),
     row("TYPE", 2, R | FAST, "generic", "1.0.0", K(RO)),
     row("UNLINK", -2, W | FAST, "generic", "4.0.0", K(RM | DELETE, 1, -1), tips=REQ_MULTI_SHARD + RESP_SUM),
-    row("WAIT", 3, BLOCKING, "generic", "3.0.0", acl="connection", tips=REQ_ALL_SHARDS + RESP_MIN, owner="server"),
-    row("WAITAOF", 4, BLOCKING, "generic", "7.2.0", acl="connection", tips=REQ_ALL_SHARDS + RESP_MIN, owner="server"),
+    row("WAIT", 3, BLOCKING, "generic", "3.0.0", acl="connection", tips=REQ_ALL_SHARDS + RESP_MIN, owner="exec"),
+    row("WAITAOF", 4, BLOCKING, "generic", "7.2.0", acl="connection", tips=REQ_ALL_SHARDS + RESP_MIN, owner="exec"),
     # connection
     row("AUTH", -2, NLS | FAST | NO_AUTH | ALLOW_BUSY | SENTINEL, "connection", "1.0.0"),
     row("CLIENT", -2, SENTINEL, "connection", "2.4.0", acl=""),

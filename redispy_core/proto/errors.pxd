@@ -301,6 +301,15 @@ cdef enum Err:
     E_RESTORE_TTL
     E_RESTORE_IDLETIME
     E_RESTORE_FREQ
+    E_WAIT_REPLICA
+    E_WAITAOF_REPLICA
+    E_WAITAOF_LOCAL
+    E_WAITAOF_OFF
+    E_NOMASTERLINK
+    E_SYNC_OUTPUT
+    E_REPLCONF_OPTION
+    E_FILTER_NEEDS_EOF
+    E_SYNC_FORK
     ERR_COUNT
 
 cdef const char* err_text(Err e) noexcept nogil      # code and text, without "-" and CRLF; may hold %s

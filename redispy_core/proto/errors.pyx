@@ -369,6 +369,19 @@ TEXTS = {
     "RESTORE_TTL": "ERR Invalid TTL value, must be >= 0",
     "RESTORE_IDLETIME": "ERR Invalid IDLETIME value, must be >= 0",
     "RESTORE_FREQ": "ERR Invalid FREQ value, must be >= 0 and <= 255",
+    # replication
+    "WAIT_REPLICA": "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is "
+                    "configured to be writable (which is not the default) writes to replicas are just local and are not "
+                    "propagated.",
+    "WAITAOF_REPLICA": "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are "
+                       "just local and are not propagated.",
+    "WAITAOF_LOCAL": "ERR value is out of range, value must between 0 and 1",
+    "WAITAOF_OFF": "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
+    "NOMASTERLINK": "NOMASTERLINK Can't SYNC while %s",
+    "SYNC_OUTPUT": "ERR SYNC and PSYNC are invalid with pending output",
+    "REPLCONF_OPTION": "ERR Unrecognized REPLCONF option: %s",
+    "FILTER_NEEDS_EOF": "ERR Filtered replica requires EOF capability",
+    "SYNC_FORK": "ERR BGSAVE failed, replication can't continue",
 }
 
 
