@@ -37,6 +37,7 @@ class Options:
     data_size: int
     rounds: int
     depths: list[int]
+    more: list[str] = field(default_factory=list)       # further arguments of redis-benchmark
 
 
 @dataclass
@@ -66,7 +67,7 @@ def parse_csv(text: str) -> list[dict[str, str]]:
 def benchmark_argv(load: tables.Load, port: int, depth: int, count: int, o: Options) -> list[str]:
     """The command line of redis-benchmark for one run."""
     argv = [o.benchmark, "-h", "127.0.0.1", "-p", str(port), "-c", str(o.clients), "-n", str(count), "-P", str(depth),
-            "-r", str(o.keyspace), "-d", str(o.data_size), "--csv"]
+            "-r", str(o.keyspace), "-d", str(o.data_size), "--csv", *o.more]
     return argv + (["-t", load.name] if load.native else shlex.split(load.command))
 
 
@@ -241,7 +242,7 @@ class Throughput:
             processed = processed_commands(server)
             server.quiesce()
             before = server.cpu()
-            row = (run_units if load.unit else run_benchmark)(load, server.port, depth, count, self.o)
+            row = (run_units if load.unit else run_benchmark)(load, server.load_port, depth, count, self.o)
             used = server.cpu() - before
             processed = processed_commands(server) - processed
         finally:

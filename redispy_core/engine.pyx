@@ -19,6 +19,7 @@ from .base.mem cimport (Mem, mem_alloc, mem_allocator_name, mem_destroy, mem_fre
                         mem_sample_peak)
 from .base.rp cimport RP_DEBUG, RP_TICKS_NAME, likely, rp_ticks, unlikely
 from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
+from .exec.acl cimport Acl, acl_free, acl_init, make_acl
 from .exec.blocked cimport (after_turn, block_for, end_all, end_wait, expire_waits, first_deadline, forget_wait,
                             waiting_figures, waiting_free)
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
@@ -30,6 +31,7 @@ from .exec.dispatch cimport (Exec, exec_client, exec_free, exec_init, feed_input
                              run_command)
 from .exec.client_info cimport ADDR_MAX, client_addr, client_info
 from .exec.clients_cron cimport clients_cron
+from .exec.crash_report cimport crash_report_free, crash_report_init
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
 from .exec.latency cimport latency_add, latency_events, latency_free
 from .exec.memory_limit cimport memory_limit_free, memory_limit_init, memory_limit_set, memory_step
@@ -48,6 +50,7 @@ from .exec.replay cimport (REPLAY_FORMAT, REPLAY_MORE, REPLAY_UNKNOWN, Replay, r
 from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
 from .exec.states cimport state_set, states_free, states_init
 from .exec.stats cimport stats_reset, stats_turn
+from .exec.tls_link cimport tls_attach, tls_init
 from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, dbs_free, dbs_new, dbs_swap, ks_begin_command, ks_free,
                             ks_init)
 from .keyspace.backlog cimport backlog_is_open, backlog_resize, backlog_trim, cursor_at, cursor_left
@@ -88,6 +91,8 @@ cdef extern from *:
     int disable_huge_pages() nogil
 
 # The server sees this module alone: what it needs of the rooms below is named here.
+from .exec.acl_rules import RuleError, Unmatched, check_user_line
+from .base import process
 from .exec.stats import bucket_bounds
 from .persist.job import read_child_info
 from .persist.rdb_load import RdbError
@@ -95,7 +100,7 @@ from .proto.errors import text as error_text
 from .proto.replies import Map, Status, Verbatim
 
 __all__ = ["Engine", "Call", "RdbError", "ReplyError", "BLOCK", "NO_REPLY", "Error", "Map", "Status", "Verbatim",
-           "bucket_bounds", "error_text", "prefixed"]
+           "bucket_bounds", "error_text", "prefixed", "process", "RuleError", "Unmatched", "check_user_line"]
 
 ReplyError = Error
 
@@ -195,10 +200,14 @@ cdef class Engine:
         self.x.engine = <void*>self
         self.x.run_python = run_python
         self.x.all_flushed = all_flushed
+        acl_init(&self.x)
         multi_init(&self.x)
         pubsub_init(&self.x)
         monitor_init(&self.x)
         slowlog_init(&self.x)
+        tls_init(&self.x)
+        self.ks.latency = keyspace_latency
+        self.ks.latency_ctx = &self.x
         memory_limit_init(&self.x)
         states_init(&self.x)
         aof_out_init(&self.aof)
@@ -206,6 +215,7 @@ cdef class Engine:
         self.x.applied_error = applied_error
         replicas_init(&self.x, &self.aof)
         self.x.replied = replica_replied
+        self.acl = make_acl(&self.x, self.registry)
         bind_python_bodies(self.registry)
         self.own = exec_client(&self.x, -1, CL_FAKE, 0)
         self.hooks = {}
@@ -213,12 +223,15 @@ cdef class Engine:
         self.startup_memory = self.mem.used
 
     def __dealloc__(self):
+        crash_report_free(&self.x)
+        self.ks.latency = NULL
         self.discard_staged(False)
         waiting_free(&self.x)
         replicas_free(&self.x)
         exec_free(&self.x)
         primary_free(&self.x)
         memory_limit_free(&self.x)
+        acl_free(&self.x)
         multi_free(&self.x)
         pubsub_free(&self.x)
         monitor_free(&self.x)
@@ -234,6 +247,10 @@ cdef class Engine:
             raise RuntimeError("an Engine is used by the thread that made it, and by no other")
         return 0
 
+    def tell_of_crashes(self):
+        """Crash reports of this process tell of this engine from now on."""
+        crash_report_init(&self.x)
+
     def report(self, text):
         """Hands a warning to the server's log, or to stderr."""
         if self.log is not None:
@@ -243,11 +260,14 @@ cdef class Engine:
 
     # ------------------------------------------------------------ clients
 
-    def accept(self, int fd, bint unix=False, bint tls=False):
-        """Takes a connected non-blocking socket; the client's id."""
-        cdef uint64_t flags = (CL_UNIX if unix else 0) | (CL_TLS if tls else 0)
+    def accept(self, int fd, bint unix=False, tls=None):
+        """Takes a connected non-blocking socket; the client's id. tls: (ssl.SSLObject, its incoming and outgoing
+        MemoryBIO) of a connection whose handshake is done."""
+        cdef uint64_t flags = (CL_UNIX if unix else 0) | (CL_TLS if tls is not None else 0)
         cdef Client* c = exec_client(&self.x, fd, flags, 0)
         self.x.stats.connections += 1
+        if tls is not None:
+            tls_attach(&self.x, c, tls[0], tls[1], tls[2])
         return c.id
 
     def serve(self, list events):
@@ -264,7 +284,7 @@ cdef class Engine:
             io_read_again(&self.x)
         for fd, mask in events:
             c = client_by_fd(&self.x.clients, fd)
-            if c == NULL or c.flags & CL_TLS:
+            if c == NULL:
                 others.append((fd, mask))
                 continue
             if unlikely(mask & EPOLLOUT):
@@ -341,7 +361,7 @@ cdef class Engine:
         release_client(&self.x, c)
 
     def feed(self, uint64_t client_id, bytes data):
-        """Bytes of a client whose socket the server reads itself (TLS), or of a test's client."""
+        """Bytes of a client whose socket the server reads itself, or of a test's client."""
         cdef Client* c = client_by_id(&self.x.clients, client_id)
         cdef char* copy
         self.check_thread()
@@ -672,6 +692,11 @@ cdef class Engine:
         cdef Client* c = client_by_id(&self.x.clients, client_id)
         return buf[:client_addr(c, buf, False)].decode() if c != NULL else ""
 
+    def client_is_tls(self, uint64_t client_id):
+        """Are a client's bytes encrypted?"""
+        cdef Client* c = client_by_id(&self.x.clients, client_id)
+        return c != NULL and c.flags & CL_TLS != 0
+
     def client_has_output(self, uint64_t client_id):
         """Are there replies that were not sent yet?"""
         cdef Client* c = client_by_id(&self.x.clients, client_id)
@@ -871,7 +896,8 @@ cdef class Engine:
         if slot == NULL:
             return False
         slot[0] = value
-        if name in ("slowlog-log-slower-than", "latency-monitor-threshold"):
+        if name in ("slowlog-log-slower-than", "latency-monitor-threshold", "commandlog-request-larger-than",
+                    "commandlog-reply-larger-than"):
             slow_thresholds(&self.x)
         elif name in ("maxmemory", "maxmemory-policy"):
             memory_limit_set(&self.x)
@@ -900,9 +926,7 @@ cdef class Engine:
 
     def set_password(self, password):
         """requirepass: the default user's password; None or empty: none is needed."""
-        cdef bytes text = password or b""
-        sds_free(&self.mem, self.x.password)
-        self.x.password = sds_new(&self.mem, text, len(text)) if text else NULL
+        self.acl.set_password(password)
 
     def set_output_limit(self, int limit_class, size_t hard, size_t soft, int64_t soft_seconds):
         """client-output-buffer-limit of class 0 normal, 1 replica, 2 pubsub."""
@@ -947,6 +971,7 @@ cdef class Engine:
             "lazyfreed_objects": self.ks.lazy.freed - self.ks.lazy.counted_from,
             "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
             "total_net_repl_input_bytes": replicas_of(x).received, "total_net_repl_output_bytes": replicas_of(x).sent,
+            **{f"acl_access_denied_{reason}": count for reason, count in self.acl.denied().items()},
         }
 
     def waiting_counts(self):
@@ -1214,6 +1239,10 @@ cdef tell_replied(Engine engine, Client* c):
         engine.report(f"== CRITICAL == This master is sending an error to its replica: '{said}' after processing the "
                       f"command '{command}'")
     engine.report(f"Replica generated a reply to command '{command}', disconnecting it: {engine.client_line(c.id)}")
+
+
+cdef void keyspace_latency(void* ctx, const char* event, int64_t ms) noexcept nogil:
+    latency_add(<Exec*>ctx, event, ms)
 
 
 cdef bytes gather_output(Client* c):

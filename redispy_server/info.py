@@ -61,7 +61,7 @@ def server_section(s: Server) -> Rows:
         ("arch_bits", 64 if sys.maxsize > 2**32 else 32), ("monotonic_clock", s.facts["monotonic_clock"]),
         ("multiplexing_api", s.loop.poller.name), ("atomicvar_api", "c11-builtin"),
         ("gcc_version", platform.python_compiler().split(" ")[-1].strip("[]() ")), ("process_id", os.getpid()),
-        ("process_supervised", s.config["supervised"]), ("run_id", s.run_id), ("tcp_port", s.config["port"]),
+        ("process_supervised", s.config["supervised"]), ("run_id", s.run_id), ("tcp_port", s.config["port"] or s.config["tls-port"]),
         ("server_time_usec", int(now * 1_000_000)), ("uptime_in_seconds", uptime),
         ("uptime_in_days", uptime // 86400), ("hz", s.config["hz"]), ("configured_hz", s.config["hz"]),
         ("lru_clock", s.engine.counters()["lru_clock"]), ("executable", s.executable),
@@ -199,8 +199,8 @@ def stats_section(s: Server) -> Rows:
         ("instantaneous_eventloop_cycles_per_sec", rate.per_second("eventloop_cycles")),
         ("instantaneous_eventloop_duration_usec",
          rate.per_second("eventloop_duration_sum") // max(1, rate.per_second("eventloop_cycles"))),
-        ("acl_access_denied_auth", 0), ("acl_access_denied_cmd", 0), ("acl_access_denied_key", 0),
-        ("acl_access_denied_channel", 0),
+        *((name, c[name]) for name in ("acl_access_denied_auth", "acl_access_denied_cmd", "acl_access_denied_key",
+                                       "acl_access_denied_channel")),
     ]
 
 

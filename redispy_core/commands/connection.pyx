@@ -1,13 +1,13 @@
 """Connection commands: HELLO, AUTH, SELECT, PING, ECHO, QUIT, RESET and CLIENT (contract of the bodies: exec/client's Ctx).
 
-Who may log in is asked through Exec.authenticate; without it there is the default user alone, with requirepass. What
-other rooms keep of a client (MULTI, subscriptions, tracking) they forget themselves at RESET (exec_on_reset).
+Users and their passwords are exec/acl's. What other rooms keep of a client (MULTI, subscriptions, tracking) they forget
+themselves at RESET (exec_on_reset).
 """
-from libc.stdint cimport INT32_MAX, INT32_MIN, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, INT32_MIN, int64_t, uint64_t
 from libc.string cimport strlen
-from ..base.codec cimport sha256
 from ..base.num cimport add_overflows, num_parse_i64
 from ..base.sds cimport Sds, Slice, sds_append, sds_free, sds_new, slice_of
+from ..exec.acl cimport acl_admit, acl_default_nopass, acl_login, acl_login_failed, acl_user_exists
 from ..exec.args cimport *
 from ..exec.client cimport *
 from ..exec.client_info cimport ADDR_MAX, client_addr, client_info
@@ -30,48 +30,21 @@ cdef inline Exec* exec_of(Ctx* x) noexcept nogil:
 
 # ---------------------------------------------------------------- who it is
 
-cdef bint same_secret(Slice a, Slice b) noexcept nogil:
-    """Equal, in a time that tells nothing of where they differ: digests are compared whole."""
-    cdef uint8_t[32] da
-    cdef uint8_t[32] db
-    cdef uint8_t differ = 0
-    cdef int i
-    sha256(a.ptr, a.len, da)
-    sha256(b.ptr, b.len, db)
-    for i in range(32):
-        differ |= da[i] ^ db[i]
-    return differ == 0
-
-
-cdef inline void logged_in(Client* c) noexcept nogil:
-    c.authenticated = True
-    c.gates &= ~<uint32_t>G_NOAUTH
-
-
-cdef bint authenticate(Ctx* x, Slice user, Slice password) noexcept nogil:
-    cdef Exec* e = exec_of(x)
-    cdef bint known = bytes_equal(user, slice_of(b"default", 7))
-    cdef bint fits
-    if e.authenticate != NULL:
-        return e.authenticate(e, x.client, user, password)
-    fits = e.password == NULL or same_secret(password, slice_of(e.password.data, e.password.len))
-    if not (known and fits):
-        return False
-    logged_in(x.client)
-    return True
-
-
-cdef bint needs_login(Ctx* x) noexcept nogil:
-    return exec_of(x).password != NULL and not x.client.authenticated
+cdef bint login_or_reply(Ctx* x, Slice user, Slice password) noexcept nogil:
+    if acl_login(exec_of(x), x.client, user, password):
+        return True
+    acl_login_failed(exec_of(x), x.client, x.argv[0], user)
+    err(x, E_WRONGPASS)
+    return False
 
 
 cdef int auth_command(Ctx* x) noexcept nogil:
     if x.argc > 3:
         return syntax_error(x)
-    if x.argc == 2 and exec_of(x).password == NULL and exec_of(x).authenticate == NULL:
+    if x.argc == 2 and acl_default_nopass(exec_of(x)):
         return err(x, E_AUTH_NO_PASSWORD)
-    if not authenticate(x, x.argv[1] if x.argc == 3 else slice_of(b"default", 7), x.argv[x.argc - 1]):
-        return err(x, E_WRONGPASS)
+    if not login_or_reply(x, x.argv[1] if x.argc == 3 else slice_of(b"default", 7), x.argv[x.argc - 1]):
+        return 0
     return reply_ok(x.out)
 
 
@@ -154,9 +127,9 @@ cdef int hello_command(Ctx* x) noexcept nogil:
     cdef Hello h
     if not parse_hello_or_reply(x, &h):
         return 0
-    if h.auth and not authenticate(x, h.user, h.password):
-        return err(x, E_WRONGPASS)
-    if needs_login(x):
+    if h.auth and not login_or_reply(x, h.user, h.password):
+        return 0
+    if exec_of(x).login_needed and not x.client.authenticated:
         return err(x, E_NOAUTH_HELLO)
     if h.named:
         sds_assign(x.mem, &x.client.name, h.name)
@@ -216,11 +189,8 @@ cdef int reset_command(Ctx* x) noexcept nogil:
     c.out.resp = 2
     c.db = &x.ks.dbs[0]
     sds_assign(x.mem, &c.name, slice_of(NULL, 0))
-    if e.password == NULL:
-        logged_in(c)
-    else:
-        c.authenticated = False
-        c.gates |= G_NOAUTH
+    if not c.flags & CL_FAKE:
+        acl_admit(e, c)
     return reply_status(x.out, b"RESET")
 
 
@@ -388,12 +358,6 @@ cdef struct Victims:                # which clients CLIENT KILL means
     bint skip_me
 
 
-cdef bint user_known(Ctx* x, Slice user) noexcept nogil:
-    if exec_of(x).user_exists != NULL:
-        return exec_of(x).user_exists(exec_of(x), user)
-    return bytes_equal(user, slice_of(b"default", 7))
-
-
 cdef bint positive_or_err(Ctx* x, Slice s, int64_t* out, Err bad, Err low) noexcept nogil:
     if not i64_or_err(x, s, out, bad):
         return False
@@ -415,7 +379,7 @@ cdef bint victim_option_or_reply(Ctx* x, Slice word, Slice value, Victims* v) no
         return v.type != TYPE_UNKNOWN
     if word_is(word, b"user"):
         v.user = value
-        if not user_known(x, value):
+        if not acl_user_exists(exec_of(x), value):
             err_a(x, E_NO_SUCH_USER, value)
             return False
         return True

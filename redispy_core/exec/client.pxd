@@ -10,7 +10,7 @@ from ..proto.reply cimport BlockPool, Out
 cdef enum ClientFlag:
     CL_FAKE = 1 << 0               # no connection: Engine.call, AOF loading
     CL_UNIX = 1 << 1               # unix socket
-    CL_TLS = 1 << 2                # bytes go through the server's feed, not exec/io
+    CL_TLS = 1 << 2                # bytes go through Client.tls (exec/tls_link)
     CL_CLOSE_AFTER_REPLY = 1 << 3
     CL_CLOSE_ASAP = 1 << 4         # to be closed at the end of this turn
     CL_PENDING_WRITE = 1 << 5      # stands in the list of clients with output
@@ -109,6 +109,7 @@ cdef struct Client:
     void* tracking                 # client-side caching (exec/tracking)
     void* acl                      # user (exec/acl)
     void* replica                  # what it is sent and has acknowledged as a replica (exec/replicas)
+    void* tls                      # TlsLink of a CL_TLS client (exec/tls_link); owned
 
 cdef struct Clients:               # all clients of an engine
     Client** by_fd

@@ -10,11 +10,11 @@ are prefetched, so that the cache misses of a batch overlap instead of following
 
 Time is frozen when a batch of input begins and again after a command that took long, so a command sees one time.
 """
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, SIZE_MAX, int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 from ..base.env cimport Env, env_freeze_now, env_ticks_ns
 from ..base.mem cimport Mem, mem_alloc, mem_free, mem_realloc
-from ..base.rp cimport likely, unlikely, rp_assert, rp_ticks
+from ..base.rp cimport likely, unlikely, rp_assert, rp_ctz64, rp_ticks
 from ..base.sds cimport Slice, sds_free, slice_of
 from ..keyspace.db cimport Keyspace, ks_begin_command, ks_remember
 from ..keyspace.expire cimport expire_init
@@ -23,13 +23,13 @@ from ..proto.errors cimport (E_ARITY, E_NOAUTH, E_NO_MULTI, E_PROTO_EXPECTED, E_
                              Err)
 from ..proto.parser cimport (PARSED_COMMAND, PARSED_ERROR, Parsed, ParserLimits, parse_request, parser_rebase,
                              parser_restart, parser_shrink)
-from ..proto.reply cimport (Out, OutMark, out_bytes, out_clear, out_init, out_mark, out_rollback, pool_clear,
+from ..proto.reply cimport (Out, OutMark, out_bytes, out_clear, out_init, out_mark, out_rollback, out_written, pool_clear,
                             reply_error, reply_errorf, reply_raw)
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
 from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI, CL_NO_TOUCH,
                       CL_PAUSED, CL_PRIMARY, CL_PUSHING, CL_REPLICA, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, CL_RERUN,
-                      Client, Ctx, G_NOAUTH, G_NO_MULTI, G_OOM, client_close, client_free, client_new, client_pending,
-                      client_reset_query, clients_free, clients_init)
+                      Client, Ctx, G_ACL, G_NOAUTH, G_NO_MULTI, G_OOM, client_close, client_free, client_new,
+                      client_pending, client_reset_query, clients_free, clients_init)
 from .args cimport word_is
 from .registry cimport CMD_ADMIN, CMD_SKIP_MONITOR, CMD_WRITE, Command, Registry, registry_lookup, registry_top
 from .stats cimport stats_call, stats_error, stats_reset
@@ -52,7 +52,8 @@ cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcep
     x.env = env
     x.ks = ks
     x.registry = <void*>r
-    x.slow_ns = INT64_MAX
+    x.slow_ns = x.large_reply = INT64_MAX
+    x.large_request = SIZE_MAX
     clients_init(&x.clients, m, &x.pool)
     stats_reset(&x.stats)
     expire_init(&x.expire)
@@ -75,9 +76,9 @@ cdef Client* exec_client(Exec* x, int fd, uint64_t flags, int db) noexcept nogil
     cdef Client* c = client_new(&x.clients, fd, flags, &x.ks.dbs[db], x.env.now_ms)
     c.out.on_error = count_error
     c.out.ctx = x
-    c.authenticated = x.password == NULL or flags & CL_FAKE
-    if not c.authenticated:
-        c.gates |= G_NOAUTH
+    c.authenticated = True
+    if not flags & (CL_FAKE | CL_PRIMARY) and x.admit != NULL:
+        x.admit(x, c)
     return c
 
 
@@ -85,6 +86,8 @@ cdef void release_client(Exec* x, Client* c) noexcept nogil:
     cdef int i
     for i in range(x.resets):
         x.on_reset[i](x, c)
+    if c.tls != NULL:
+        x.tls_end(x, c)
     client_free(&x.clients, c)
 
 
@@ -95,7 +98,6 @@ cdef void exec_free(Exec* x) noexcept nogil:
     sds_free(x.mem, x.modules[1])
     clients_free(&x.clients)
     pool_clear(x.mem, &x.pool)
-    sds_free(x.mem, x.password)
     mem_free(x.mem, x.io_buffer)
     mem_free(x.mem, x.ahead)
 
@@ -103,9 +105,7 @@ cdef void exec_free(Exec* x) noexcept nogil:
 # ---------------------------------------------------------------- gates
 
 cdef bint gate_noauth(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil:
-    if x.password == NULL:                      # the password that it lacked is no longer asked for
-        c.authenticated = True
-        c.gates &= ~<uint32_t>G_NOAUTH
+    if not x.login_needed:                      # the password that it lacks is not asked for any more
         return False
     reply_error(&c.out, E_NOAUTH)
     return True
@@ -138,8 +138,10 @@ cdef bint gates_refuse(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) 
 cdef inline bint ask_gates(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc,
                            uint32_t raised) noexcept nogil:
     cdef int i
-    for i in range(GATES):
-        if raised & (1u << i) and x.gate_fns[i] != NULL and x.gate_fns[i](x, c, cmd, argv, argc):
+    while raised:
+        i = rp_ctz64(raised)
+        raised &= raised - 1
+        if x.gate_fns[i] != NULL and x.gate_fns[i](x, c, cmd, argv, argc):
             return True
     return False
 
@@ -307,6 +309,7 @@ cdef void record_field_deleted(void* ctx, int db, Slice key, Slice field) noexce
 cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
     cdef Client* outer = x.current
     cdef int64_t errors = c.out.errors
+    cdef int64_t written = out_written(&c.out)
     cdef int64_t ns
     cdef uint64_t began, ended
     x.current = c
@@ -316,6 +319,9 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
         began = 0
     else:
         x.caller = c
+        x.command = cmd
+        x.argv = argv
+        x.argc = argc
     x.depth += 1
     x.ks.no_touch = (c.flags & CL_NO_TOUCH) != 0
     if began == 0:
@@ -336,8 +342,9 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
         c.blocked_ns = 0
         c.commands += 1
         stats_call(&x.stats, cmd, ns, c.out.errors != errors, x.env.knobs.latency_tracking != 0)
-        if unlikely(ns >= x.slow_ns):
-            x.slow(x, c, cmd, argv, argc, ns)
+        written = out_written(&c.out) - written
+        if unlikely(ns >= x.slow_ns) or unlikely(written >= x.large_reply) or unlikely(x.batch >= x.large_request):
+            x.slow(x, c, cmd, argv, argc, ns, written)
     if unlikely(ns > REFREEZE_NS):
         env_freeze_now(x.env)
     x.depth -= 1
@@ -365,10 +372,17 @@ cdef void finish_reply(Exec* x, Client* c, OutMark mark) noexcept nogil:
         x.late = NULL
 
 
+cdef inline bint pass_in_short(Exec* x, Client* c, Command* cmd, Slice* argv, int argc, uint32_t raised) noexcept nogil:
+    """Two gates stand for whole servers and users, and mostly let pass: they are asked without the others."""
+    if raised & G_OOM and likely(x.mem.used <= <size_t>x.env.knobs.maxmemory):
+        raised &= ~<uint32_t>G_OOM
+    return raised == 0 or (raised == G_ACL and x.acl_allows(c, cmd, argv, argc))
+
+
 cdef inline void pass_gates(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
     cdef uint32_t raised = (x.gates | c.gates) & cmd.gates
-    if likely(raised == 0) or (raised == G_OOM and likely(x.mem.used <= <size_t>x.env.knobs.maxmemory)) \
-            or not gates_refuse(x, c, cmd, argv, argc):
+    if (likely(raised == 0) or pass_in_short(x, c, cmd, argv, argc, raised)
+            or not gates_refuse(x, c, cmd, argv, argc)):
         call(x, c, cmd, argv, argc)
 
 
@@ -483,7 +497,7 @@ cdef int parse_ahead(Exec* x, Client* c, char* buf, size_t len, size_t* pos, Par
     cdef int n = 0
     limits.max_bulk = x.env.knobs.proto_max_bulk_len
     limits.max_inline = x.env.knobs.proto_inline_max_size
-    limits.authenticated = not c.gates & G_NOAUTH
+    limits.authenticated = not (c.gates & G_NOAUTH and x.login_needed)
     alone[0] = False
     r[0] = PARSED_COMMAND
     while n < AHEAD and pos[0] < len:

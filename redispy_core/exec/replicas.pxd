@@ -42,8 +42,9 @@ cdef struct Replicas:              # Exec.replicas
 
 cdef enum SendResult:
     SEND_DONE = 0                  # nothing is left
-    SEND_FULL = 1                  # the socket is full, or it is others' turn
-    SEND_FAILED = 2
+    SEND_FULL = 1                  # the socket is full
+    SEND_TURN = 2                  # it is others' turn
+    SEND_FAILED = 3
 
 cdef inline Replicas* replicas_of(const Exec* x) noexcept nogil:
     return <Replicas*>x.replicas
@@ -65,6 +66,8 @@ cdef bint replica_attach(Exec* x, Client* c, int64_t at) noexcept nogil    # get
 cdef void replica_send(Exec* x, Client* c) noexcept nogil                  # the stream goes out from now on
 cdef size_t replica_behind(const Exec* x, const Client* c) noexcept nogil  # memory of the stream that it has not read
 cdef SendResult replica_write(Exec* x, Client* c) noexcept nogil           # sends file and stream as the socket takes them
+
+cdef bint replica_copy(Exec* x, Client* c) noexcept nogil                  # moves a piece of them into an encrypted client's own output; True: more is left
 
 # --- acknowledgements
 cdef void replicas_step(Exec* x) noexcept nogil                            # before replies are sent: GETACK, replicas get what is new

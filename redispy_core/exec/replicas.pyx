@@ -22,10 +22,11 @@ from ..keyspace.journal cimport journal_to_replicas
 from ..persist.aof_out cimport AofOut
 from ..proto.errors cimport (E_TIMEOUT_INT, E_TIMEOUT_NEGATIVE, E_TIMEOUT_RANGE, E_WAITAOF_LOCAL, E_WAITAOF_OFF,
                              E_WAITAOF_REPLICA, E_WAIT_REPLICA)
-from ..proto.reply cimport reply_array, reply_int
+from ..proto.reply cimport out_bytes, out_room, reply_array, reply_int, reply_raw
 from .args cimport err, i64_or_err, i64_or_reply, positive_or_reply, range_or_reply
 from .blocked cimport block_for, can_block, wake_client
-from .client cimport CL_BLOCKED, CL_CLOSE_ASAP, CL_REPLICA, Client, Ctx, G_REPLICA_CLIENT, client_pending
+from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_REPLICA, Client, Ctx, G_REPLICA_CLIENT,
+                      client_pending)
 from .dispatch cimport Exec, exec_on_reset
 from .registry cimport bind
 
@@ -68,11 +69,13 @@ cdef extern from *:
     ssize_t stream_send(int fd, iovec* v, int n) nogil
     ssize_t file_send(int fd, int file, int64_t at, size_t n) nogil
     int close(int fd) nogil
+    ssize_t pread(int fd, void* p, size_t n, int64_t at) nogil
 
 cdef enum:
     IOV = 64                    # blocks a sendmsg
     TURN = 1 << 20              # bytes sent to one replica a turn
     FILE_PIECE = 1 << 18
+    COPY = 1 << 16              # bytes that an encrypted client is given at once
 
 cdef const char* getack = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"
 
@@ -200,7 +203,7 @@ cdef SendResult write_file(Client* c, ReplicaLink* l, size_t* total) noexcept no
     cdef ssize_t n
     while l.file_at < l.file_size:
         if total[0] >= TURN:
-            return SEND_FULL
+            return SEND_TURN
         n = l.file_size - l.file_at if l.file_size - l.file_at < FILE_PIECE else FILE_PIECE
         n = file_send(c.fd, l.file_fd, l.file_at, n)
         if n < 0:
@@ -225,7 +228,7 @@ cdef SendResult write_stream(Client* c, ReplicaLink* l, size_t* total) noexcept 
         if l.at.pos == block.used:
             return SEND_DONE
         if total[0] >= TURN:
-            return SEND_FULL
+            return SEND_TURN
         i = 0
         while block != NULL and i < IOV:
             v[i].iov_base = block.data
@@ -258,6 +261,48 @@ cdef SendResult replica_write(Exec* x, Client* c) noexcept nogil:
     x.stats.net_out += total
     x.stats.writes += total != 0
     return result
+
+
+cdef size_t copy_file(Client* c, ReplicaLink* l) noexcept nogil:
+    cdef size_t left = l.file_size - l.file_at
+    cdef char* room = out_room(&c.out, COPY)
+    cdef ssize_t n = pread(l.file_fd, room, left if left < COPY else COPY, l.file_at)
+    if n <= 0:
+        c.flags |= CL_CLOSE_AFTER_REPLY         # the file has become shorter
+        return 0
+    c.out.pos += n
+    l.file_at += n
+    if l.file_at == l.file_size:
+        close(l.file_fd)
+        l.file_fd = -1
+    return n
+
+
+cdef size_t copy_stream(Replicas* r, Client* c, ReplicaLink* l) noexcept nogil:
+    cdef size_t n = 0
+    cdef size_t part
+    cursor_advance(&l.at, 0)
+    while n < COPY and cursor_left(&r.backlog, &l.at):
+        part = l.at.block.used - l.at.pos
+        reply_raw(&c.out, l.at.block.data + l.at.pos, part)
+        cursor_advance(&l.at, part)
+        n += part
+    return n
+
+
+cdef bint replica_copy(Exec* x, Client* c) noexcept nogil:
+    cdef Replicas* r = replicas_of(x)
+    cdef ReplicaLink* l = link_of(c)
+    cdef bint streams = l.sending and l.at.block != NULL
+    cdef size_t n = 0
+    if out_bytes(&c.out) < COPY:
+        if l.file_fd >= 0:
+            n = copy_file(c, l)
+        elif streams:
+            n = copy_stream(r, c, l)
+        l.sent += n
+        r.sent += n
+    return n != 0 and (l.file_fd >= 0 or (streams and cursor_left(&r.backlog, &l.at) != 0))
 
 
 # ---------------------------------------------------------------- before the loop sleeps

@@ -266,6 +266,37 @@ TEXTS = {
                           "to schedule a BGSAVE whenever possible.",
     "AOF_REWRITE_IN_PROGRESS": "ERR Background append only file rewriting already in progress",
     "MISCONF_AOF": "MISCONF Errors writing to the AOF file: %s",
+    # access control
+    "NOPERM_COMMAND": "NOPERM User %s has no permissions to run the '%s' command",
+    "NOPERM_KEY": "NOPERM No permissions to access a key",
+    "NOPERM_CHANNEL": "NOPERM No permissions to access a channel",
+    "NOPERM_EXEC_COMMAND": "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "
+                           "call. This command is no longer allowed for the following reason: no permission to "
+                           "execute the command or subcommand",
+    "NOPERM_EXEC_KEY": "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "
+                       "call. This command is no longer allowed for the following reason: no permission to touch the "
+                       "specified keys",
+    "NOPERM_EXEC_CHANNEL": "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "
+                           "call. This command is no longer allowed for the following reason: no permission to access "
+                           "one of the channels used as arguments",
+    "ACL_SCRIPT_COMMAND": "ERR ACL failure in script: User %s has no permissions to run the '%s' command",
+    "ACL_SCRIPT_KEY": "ERR ACL failure in script: No permissions to access a key",
+    "ACL_SCRIPT_CHANNEL": "ERR ACL failure in script: No permissions to access a channel",
+    "ACL_MODIFIER": "ERR Error in ACL SETUSER modifier '%s': %s",
+    "ACL_UNMATCHED": "ERR Unmatched parenthesis in acl selector starting at '%s'.",
+    "ACL_USERNAME": "ERR Usernames can't contain spaces or null characters",
+    "ACL_DEFAULT": "ERR The 'default' user cannot be removed",
+    "ACL_CATEGORY": "ERR Unknown category '%s'",
+    "ACL_GENPASS": "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to "
+                   "4096",
+    "ACL_DRYRUN_USER": "ERR User '%s' not found",
+    "ACL_DRYRUN_COMMAND": "ERR Command '%s' not found",
+    "ACL_NO_FILE": "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the "
+                   "ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file "
+                   "set) in order to store users in the Redis configuration.",
+    "ACL_SAVE": "ERR There was an error trying to save the ACLs. Please check the server logs for more information",
+    "SORT_BY_ACL": "ERR BY option of SORT denied due to insufficient ACL permissions.",
+    "SORT_GET_ACL": "ERR GET option of SORT denied due to insufficient ACL permissions.",
     "DUMP_WRONG": "ERR DUMP payload version or checksum are wrong",
     "DUMP_BAD": "ERR Bad data format",
     "BUSYKEY": "BUSYKEY Target key name already exists.",

@@ -53,6 +53,9 @@ cdef char* out_room_small(Out* o, size_t n) noexcept nogil              # out_ro
 cdef inline bint out_empty(const Out* o) noexcept nogil:
     return o.first == NULL
 
+cdef inline size_t out_written(const Out* o) noexcept nogil:            # grows by what is written until out_sent; O(1)
+    return o.closed_bytes + <size_t>(o.pos - o.last.data) if o.last != NULL else o.closed_bytes
+
 cdef void out_init(Out* o, Mem* m, BlockPool* pool, int resp) noexcept nogil
 cdef void out_clear(Out* o) noexcept nogil                              # drops all output, blocks go to the pool
 cdef size_t out_bytes(const Out* o) noexcept nogil                      # bytes not yet sent; O(1)

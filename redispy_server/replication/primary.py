@@ -339,7 +339,8 @@ class Primary:
             return
         waiting = [p for p in waiting if p.filtered == waiting[0].filtered]
         everyone_reads_marks = all(b"eof" in p.capabilities for p in waiting)
-        diskless = (self.config["repl-diskless-sync"] or any(waiting[0].filtered)) and everyone_reads_marks
+        diskless = (self.config["repl-diskless-sync"] or any(waiting[0].filtered)) and everyone_reads_marks \
+            and not any(self.engine.client_is_tls(p.id) for p in waiting)       # the child can't encrypt
         if self.config["repl-diskless-sync"] and not self._is_time(waiting):
             return
         self.log("notice", f"Starting BGSAVE for SYNC with target: {'replicas sockets' if diskless else 'disk'}")
@@ -520,8 +521,8 @@ class Primary:
     def _ping(self, now: float) -> None:
         if now - self._pinged < self.config["repl-ping-replica-period"] or self.is_replica or not self.replicas:
             return
-        if self.server.failover.pausing:
-            return
+        if self.engine.pause_state()[0] is not None:
+            return                          # the offset must come to rest
         self._pinged = now
         self.engine.stream_feed(PING)
 
@@ -585,6 +586,7 @@ class Primary:
 
     def role(self) -> list[Any]:
         """ROLE's reply of a primary."""
+        self._watch_files()
         rows = self.engine.replicas()
         replicas = [[self.address(p)[0].encode(), str(self.address(p)[1]).encode(), str(rows[p.id]["acked"]).encode()]
                     for p in self.in_state(ONLINE) if p.id in rows]
@@ -596,6 +598,7 @@ class Primary:
 
     def info_rows(self) -> list[tuple[str, Any]]:
         """Of INFO replication: the replicas."""
+        self._watch_files()
         rows = self.engine.replicas()
         found = [p for p in self.replicas if p.id in rows]
         result: list[tuple[str, Any]] = [("connected_slaves", len(found))]
