@@ -24,11 +24,14 @@ cdef class Engine:
     cdef readonly object hooks      # what the server hangs in: name -> callable
     cdef unsigned long thread       # owner thread
     cdef readonly size_t startup_memory
+    cdef object unserved            # iterator over the events of the turn that is under way, or None
+    cdef list kept                  # input of a client whose script is busy
     cdef Db* staged                 # databases that were loaded and not swapped in yet, or NULL
     cdef public long long key_load_delay    # microseconds a key, while loading
     cdef object __weakref__
     cdef int check_thread(self) except -1
     cdef forget(self, Client* c)
+    cdef feed_kept(self)
     cdef ReplicaLink* link(self, uint64_t client_id) except NULL
     cdef append_aof(self)
     cdef rehash_idle(self)

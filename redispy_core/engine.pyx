@@ -5,6 +5,7 @@ server's loop calls serve() with what the selector reports, before_sleep() and a
 times a second; tests and embedders use call() and feed(). One thread owns an engine.
 """
 import ipaddress
+import itertools
 import os
 import socket
 import sys
@@ -23,12 +24,14 @@ from .exec.acl cimport Acl, acl_free, acl_init, make_acl
 from .exec.blocked cimport (after_turn, block_for, end_all, end_wait, expire_waits, first_deadline, forget_wait,
                             waiting_figures, waiting_free)
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
-                           CL_MULTI, CL_PAUSED, CL_PEER_CLOSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TLS, CL_UNIX, CL_WANT_WRITE,
+                           CL_MULTI, CL_PAUSED, CL_PEER_CLOSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_SCRIPT, CL_TLS, CL_UNIX, CL_WANT_WRITE,
                            CL_WRITE_WATCHED, Client, Ctx, G_LOADING, G_MASTERDOWN, G_MISCONF, G_NOAUTH, G_NOREPLICAS, G_READONLY,
                            client_by_fd, client_by_id, client_close,
                            client_memory, client_pending)
-from .exec.dispatch cimport (Exec, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
+from .exec.dispatch cimport (ROOMS, Exec, ScriptFigures, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
                              run_command)
+from .exec.client_evict cimport evict_clients, limit_clients
+from .exec.busy cimport busy_init
 from .exec.client_info cimport ADDR_MAX, client_addr, client_info
 from .exec.clients_cron cimport clients_cron
 from .exec.crash_report cimport crash_report_free, crash_report_init
@@ -51,6 +54,8 @@ from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
 from .exec.states cimport state_set, states_free, states_init
 from .exec.stats cimport stats_reset, stats_turn
 from .exec.tls_link cimport tls_attach, tls_init
+from .exec.tracking cimport (TrackingFigures, tracking_broadcast, tracking_cron, tracking_fault, tracking_figures,
+                             tracking_free, tracking_init, tracking_limit)
 from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, dbs_free, dbs_new, dbs_swap, ks_begin_command, ks_free,
                             ks_init)
 from .keyspace.backlog cimport backlog_is_open, backlog_resize, backlog_trim, cursor_at, cursor_left
@@ -118,7 +123,9 @@ NO_REPLY = object()             # a Python body returns it when it answers later
 BLOCK = object()                # ... when its client waits for Engine.unblock
 
 EPOLLIN, EPOLLOUT = 1, 4
+TRACKING_KEYS = 1000            # forgotten at once when tracking-table-max-keys is lowered; cron does the rest
 REHASH_US = 1000                # spent on idle rehashing a cron call, as activerehashing allows
+TRACKING_US = 2000              # spent on the table of tracked keys a cron call
 READ_BACK = 4096                # spans that reading the figures takes back from the freeing thread
 
 
@@ -126,6 +133,21 @@ cdef int run_python(Ctx* x, Command* cmd) noexcept nogil:
     with gil:
         run_python_body(x, cmd)
     return 0
+
+
+cdef bint turn(Exec* x) noexcept nogil:
+    with gil:
+        return python_turn(<Engine>x.engine)
+
+
+cdef bint python_turn(Engine engine) noexcept:
+    """Lets the server's loop turn while a script is busy (hook "busy_turn"); True: the script is to be ended."""
+    hook = engine.hooks.get("busy_turn")
+    try:
+        return hook is not None and bool(hook())
+    except Exception:
+        engine.report(f"Exception while a script was busy: {traceback.format_exc()}")
+        return False
 
 
 cdef void all_flushed(Exec* x) noexcept with gil:
@@ -140,7 +162,8 @@ cdef run_python_body(Ctx* x, Command* cmd):
     cdef Engine engine = <Engine>(<Exec*>x.exec).engine
     cdef bytes text
     first = 2 if cmd.parent != NULL else 1
-    call = Call(engine, x.client.id, x.db.id, (<bytes>cmd.name).decode(), (<Exec*>x.exec).depth > 1)
+    call = Call(engine, x.client.id, x.db.id, (<bytes>cmd.name).decode(), (<Exec*>x.exec).depth > 1,
+                (x.client.flags & CL_SCRIPT) != 0)
     args = [x.argv[i].ptr[:x.argv[i].len] for i in range(first, x.argc)]
     try:
         result = (<object>cmd.py)(call, *args)
@@ -199,6 +222,8 @@ cdef class Engine:
         exec_init(&self.x, &self.mem, &self.env, &self.ks, self.registry)
         self.x.engine = <void*>self
         self.x.run_python = run_python
+        self.x.turn = turn
+        busy_init(&self.x)
         self.x.all_flushed = all_flushed
         acl_init(&self.x)
         multi_init(&self.x)
@@ -208,6 +233,7 @@ cdef class Engine:
         tls_init(&self.x)
         self.ks.latency = keyspace_latency
         self.ks.latency_ctx = &self.x
+        tracking_init(&self.x)
         memory_limit_init(&self.x)
         states_init(&self.x)
         aof_out_init(&self.aof)
@@ -219,10 +245,12 @@ cdef class Engine:
         bind_python_bodies(self.registry)
         self.own = exec_client(&self.x, -1, CL_FAKE, 0)
         self.hooks = {}
+        self.kept = []
         self.thread = threading.get_ident()
         self.startup_memory = self.mem.used
 
     def __dealloc__(self):
+        rooms_free(&self.x)
         crash_report_free(&self.x)
         self.ks.latency = NULL
         self.discard_staged(False)
@@ -236,6 +264,7 @@ cdef class Engine:
         pubsub_free(&self.x)
         monitor_free(&self.x)
         slowlog_free(&self.x)
+        tracking_free(&self.x)
         states_free(&self.x)
         latency_free(&self.x)
         ks_free(&self.ks)
@@ -278,11 +307,14 @@ cdef class Engine:
         cdef int n = 0
         self.check_thread()
         others = []
+        # A busy script inside serves what the turn around it has not come to: the iterator is shared.
+        left = iter(events) if self.unserved is None else itertools.chain(self.unserved, events)
+        self.unserved = left
         self.x.turn_began = rp_ticks()
         env_freeze_now(&self.env)
         if unlikely(self.x.clients.again != NULL):
             io_read_again(&self.x)
-        for fd, mask in events:
+        for fd, mask in left:
             c = client_by_fd(&self.x.clients, fd)
             if c == NULL:
                 others.append((fd, mask))
@@ -299,16 +331,24 @@ cdef class Engine:
                     n = 0
         if n:
             io_read_many(&self.x, ready, n)
+        if likely(self.x.depth == 0):
+            self.unserved = None
         return others
 
     def before_sleep(self):
         """Fast expiry, clients that waited, all pending replies. Bits: 1: attend() has something to do, 2: serve() has,
         do not wait, 4: next_deadline() bounds the wait."""
         cdef bint more
+        if unlikely(self.x.depth):              # inside a busy script: its unit has not ended
+            io_flush(&self.x)
+            return 0
+        if unlikely(self.kept):
+            self.feed_kept()
         timed_expiry(&self.x, CYCLE_FAST)
         more = memory_step(&self.x)
         pause_step(&self.x)
         after_turn(&self.x)
+        tracking_broadcast(&self.x)
         if self.ks.journal.aof != NULL and self.ks.journal.aof.len and self.aof.fd >= 0:
             self.append_aof()                       # before the replies
         if unlikely(primary_of(&self.x).ack):
@@ -319,6 +359,7 @@ cdef class Engine:
                 self.append_aof()
         replicas_step(&self.x)
         io_flush(&self.x)
+        self.x.stats.evicted_clients += evict_clients(&self.x.clients)
         if self.x.turn_began:
             stats_turn(&self.x.stats, env_ticks_ns(&self.env, rp_ticks() - self.x.turn_began))
             self.x.turn_began = 0
@@ -367,6 +408,9 @@ cdef class Engine:
         self.check_thread()
         if c == NULL:
             raise KeyError(client_id)
+        if unlikely(self.x.depth) and c == self.x.caller:
+            self.kept.append((client_id, data))         # its request is being run: before_sleep() feeds it
+            return
         env_freeze_now(&self.env)
         self.x.stats.net_in += len(data)
         c.net_in += len(data)
@@ -378,6 +422,12 @@ cdef class Engine:
             return
         append_input(&self.mem, c, data, len(data))
         feed_input(&self.x, c, c.q.data, c.q.len)
+
+    cdef feed_kept(self):
+        kept, self.kept = self.kept, []
+        for client_id, data in kept:
+            if client_by_id(&self.x.clients, client_id) != NULL:
+                self.feed(client_id, data)
 
     def take_output(self, uint64_t client_id):
         """The client's pending replies as bytes; they are gone from the engine then."""
@@ -779,6 +829,7 @@ cdef class Engine:
         memory_step(&self.x)
         expire_waits(&self.x)
         clients_cron(&self.x)
+        tracking_cron(&self.x, TRACKING_US)
         self.x.stats.cron_ns += env_ticks_ns(&self.env, rp_ticks() - began)
 
     def next_deadline(self):
@@ -830,6 +881,11 @@ cdef class Engine:
     def dirty(self):
         """Changes of keys since the last save."""
         return self.ks.ev.dirty
+
+    @property
+    def script_is_busy(self):
+        """True in a turn of the loop that a script lets happen because it overran its time."""
+        return bool(self.x.script.running and self.x.script.busy)
 
     @property
     def now_ms(self):
@@ -901,6 +957,11 @@ cdef class Engine:
             slow_thresholds(&self.x)
         elif name in ("maxmemory", "maxmemory-policy"):
             memory_limit_set(&self.x)
+            limit_clients(&self.x.clients, self.env.knobs.maxmemory_clients, self.env.knobs.maxmemory)
+        elif name == "maxmemory-clients":
+            limit_clients(&self.x.clients, self.env.knobs.maxmemory_clients, self.env.knobs.maxmemory)
+        elif name == "tracking-table-max-keys":
+            tracking_limit(&self.x, TRACKING_KEYS)
         return True
 
     def knob(self, str name):
@@ -954,6 +1015,7 @@ cdef class Engine:
             "total_reads_processed": x.stats.reads, "total_writes_processed": x.stats.writes,
             "client_query_buffer_limit_disconnections": x.stats.query_limit_closed,
             "client_output_buffer_limit_disconnections": x.stats.output_limit_closed,
+            "evicted_clients": x.stats.evicted_clients,
             "eventloop_duration_cron_sum": x.stats.cron_ns // 1000,
             "eventloop_duration_max": x.stats.cycle_max_ns // 1000,
             "eventloop_cmd_per_cycle_max": x.stats.cycle_max_commands,
@@ -969,7 +1031,7 @@ cdef class Engine:
             "expire_cycle_cpu_milliseconds": self.ks.stats.expire_cycle_us // 1000,
             "lazyfree_pending_objects": lazy_pending(&self.ks.lazy),
             "lazyfreed_objects": self.ks.lazy.freed - self.ks.lazy.counted_from,
-            "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
+            **script_counters(x), "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
             "total_net_repl_input_bytes": replicas_of(x).received, "total_net_repl_output_bytes": replicas_of(x).sent,
             **{f"acl_access_denied_{reason}": count for reason, count in self.acl.denied().items()},
         }
@@ -998,6 +1060,17 @@ cdef class Engine:
         cdef int64_t clients, keys
         watching_figures(&self.x, &clients, &keys)
         return clients, keys
+
+    def tracking_counts(self):
+        """(clients that track, keys remembered, readers of all of them, prefixes of BCAST)."""
+        cdef TrackingFigures f = tracking_figures(&self.x)
+        return f.clients, f.keys, f.items, f.prefixes
+
+    def check_tracking(self):
+        """Tests: raises AssertionError if an invariant of client-side caching is broken. O(all that is tracked)."""
+        cdef const char* fault = tracking_fault(&self.x)
+        if fault != NULL:
+            raise AssertionError((<bytes>fault).decode())
 
     def error_counts(self):
         """({code: replies}, True if there were too many distinct codes to count them apart)."""
@@ -1051,6 +1124,7 @@ cdef class Engine:
         """CONFIG RESETSTAT."""
         stats_reset(&self.x.stats)
         self.registry.reset_stats()
+        self.x.scripts.evicted = 0
         self.ks.stats.hits = self.ks.stats.misses = self.ks.stats.expired = self.ks.stats.evicted = 0
         self.ks.stats.expired_stale_perc_x100 = self.ks.stats.expired_time_cap = 0
         self.ks.stats.expire_cycle_us = self.ks.stats.expired_fields = 0
@@ -1095,9 +1169,9 @@ cdef class Engine:
     # ------------------------------------------------------------ memory by parts
 
     def memory_by_database(self):
-        """[(id, keys, bytes of the table of keys, of that of expiries)] of the databases that hold keys."""
+        """[(id, keys, bytes of the table of keys, of that of expiries)] of databases with keys, or with a table still."""
         return [(i, self.ks.dbs[i].keys.used, dict_bytes(&self.ks.dbs[i].keys), dict_bytes(&self.ks.dbs[i].expires))
-                for i in range(self.ks.ndbs) if self.ks.dbs[i].keys.used]
+                for i in range(self.ks.ndbs) if dict_slots(&self.ks.dbs[i].keys)]
 
     def allocator_counters(self):
         """What the allocator counts: bytes in use, their peak, blocks."""
@@ -1205,6 +1279,25 @@ cdef class Engine:
 
 
 # ---------------------------------------------------------------- helpers without self
+
+cdef dict script_counters(const Exec* x):
+    cdef const ScriptFigures* s = &x.scripts
+    return {
+        "used_memory_vm_eval": s.vm_used[0][0] if s.vm_used[0] != NULL else 0,
+        "used_memory_vm_functions": s.vm_used[1][0] if s.vm_used[1] != NULL else 0,
+        "used_memory_scripts_eval": s.cache_bytes[0], "used_memory_functions": s.cache_bytes[1],
+        "number_of_cached_scripts": s.scripts, "number_of_functions": s.functions,
+        "number_of_libraries": s.libraries, "evicted_scripts": s.evicted,
+    }
+
+
+cdef void rooms_free(Exec* x) noexcept nogil:
+    cdef int i
+    for i in range(ROOMS):
+        if x.rooms[i].state != NULL:
+            x.rooms[i].free_state(x, x.rooms[i].state)
+            x.rooms[i].state = NULL
+
 
 cdef void timed_expiry(Exec* x, CycleKind kind) noexcept nogil:
     """An active expiry cycle; a long one is a latency event."""

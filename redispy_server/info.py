@@ -77,13 +77,28 @@ def clients_section(s: Server) -> Rows:
     t = s.engine.client_totals()
     _, keys, keys_on_nokey = s.engine.waiting_counts()
     watching, watched = s.engine.watching_counts()
+    tracking, *_ = s.engine.tracking_counts()
     return [
         ("connected_clients", t["connected"]), ("cluster_connections", 0), ("maxclients", s.config["maxclients"]),
         ("client_recent_max_input_buffer", t["max_input"]), ("client_recent_max_output_buffer", t["max_output"]),
-        ("blocked_clients", t["blocked"]), ("tracking_clients", 0), ("pubsub_clients", t["pubsub"]),
+        ("blocked_clients", t["blocked"]), ("tracking_clients", tracking), ("pubsub_clients", t["pubsub"]),
         ("watching_clients", watching), ("clients_in_timeout_table", 0), ("total_watched_keys", watched),
         ("total_blocking_keys", keys), ("total_blocking_keys_on_nokey", keys_on_nokey),
     ]
+
+
+def script_rows(c: dict[str, int]) -> Rows:
+    """Memory of the Lua states (apart from used_memory) and of what is cached for them (part of it)."""
+    states = c["used_memory_vm_eval"] + c["used_memory_vm_functions"]
+    cached = c["used_memory_scripts_eval"] + c["used_memory_functions"]
+    eval_rows = ("used_memory_vm_eval", "used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions",
+                 "number_of_libraries", "used_memory_vm_functions")
+    rows: Rows = [(name, c[name]) for name in eval_rows]
+    rows.insert(1, ("used_memory_lua_human", human(c["used_memory_vm_eval"])))
+    return [("used_memory_lua", c["used_memory_vm_eval"]), *rows,
+            ("used_memory_vm_total", states), ("used_memory_vm_total_human", human(states)),
+            ("used_memory_functions", c["used_memory_functions"]), ("used_memory_scripts", cached),
+            ("used_memory_scripts_human", human(cached))]
 
 
 def memory_section(s: Server) -> Rows:
@@ -105,11 +120,7 @@ def memory_section(s: Server) -> Rows:
         ("used_memory_dataset_perc", f"{min(100.0, dataset * 100 / grown):.2f}%"),
         ("allocator_allocated", used), ("allocator_active", used), ("allocator_resident", rss),
         ("allocator_muzzy", 0), ("total_system_memory", total), ("total_system_memory_human", human(total)),
-        ("used_memory_lua", 0), ("used_memory_vm_eval", 0), ("used_memory_lua_human", "0B"),
-        ("used_memory_scripts_eval", 0), ("number_of_cached_scripts", 0), ("number_of_functions", 0),
-        ("number_of_libraries", 0), ("used_memory_vm_functions", 0), ("used_memory_vm_total", 0),
-        ("used_memory_vm_total_human", "0B"), ("used_memory_functions", 0), ("used_memory_scripts", 0),
-        ("used_memory_scripts_human", "0B"), ("maxmemory", limit), ("maxmemory_human", human(limit)),
+        *script_rows(c), ("maxmemory", limit), ("maxmemory_human", human(limit)),
         ("maxmemory_policy", s.config["maxmemory-policy"]), ("allocator_frag_ratio", "1.00"),
         ("allocator_frag_bytes", 0), ("allocator_rss_ratio", f"{rss / max(1, used):.2f}"),
         ("allocator_rss_bytes", rss - used), ("rss_overhead_ratio", "1.00"), ("rss_overhead_bytes", 0),
@@ -160,6 +171,7 @@ def stats_section(s: Server) -> Rows:
     """# Stats"""
     c = s.engine.counters()
     channels, patterns, shards = s.engine.topic_counts()
+    _, tracked_keys, items, prefixes = s.engine.tracking_counts()
     rate = s.rates
     plain = ("total_connections_received", "total_commands_processed")
     rows: Rows = [(name, c[name]) for name in plain]
@@ -177,7 +189,7 @@ def stats_section(s: Server) -> Rows:
         ("expired_stale_perc", f"{c['expired_stale_perc_x100'] / 100:.2f}"),
         ("expired_time_cap_reached_count", c["expired_time_cap_reached_count"]),
         ("expire_cycle_cpu_milliseconds", c["expire_cycle_cpu_milliseconds"]), ("evicted_keys", c["evicted_keys"]),
-        ("evicted_clients", 0), ("evicted_scripts", 0),
+        ("evicted_clients", c["evicted_clients"]), ("evicted_scripts", c["evicted_scripts"]),
         ("total_eviction_exceeded_time", c["total_eviction_exceeded_time"]),
         ("current_eviction_exceeded_time", c["current_eviction_exceeded_time"]),
         ("keyspace_hits", c["keyspace_hits"]), ("keyspace_misses", c["keyspace_misses"]),
@@ -185,8 +197,8 @@ def stats_section(s: Server) -> Rows:
         ("latest_fork_usec", s.children.fork_us), ("total_forks", s.children.forks), ("migrate_cached_sockets", 0),
         ("slave_expires_tracked_keys", 0), ("active_defrag_hits", 0), ("active_defrag_misses", 0),
         ("active_defrag_key_hits", 0), ("active_defrag_key_misses", 0), ("total_active_defrag_time", 0),
-        ("current_active_defrag_time", 0), ("tracking_total_keys", 0), ("tracking_total_items", 0),
-        ("tracking_total_prefixes", 0), ("unexpected_error_replies", c["unexpected_error_replies"]),
+        ("current_active_defrag_time", 0), ("tracking_total_keys", tracked_keys), ("tracking_total_items", items),
+        ("tracking_total_prefixes", prefixes), ("unexpected_error_replies", c["unexpected_error_replies"]),
         ("total_error_replies", c["total_error_replies"]), ("dump_payload_sanitizations", 0),
         ("total_reads_processed", c["total_reads_processed"]),
         ("total_writes_processed", c["total_writes_processed"]), ("io_threaded_reads_processed", 0),

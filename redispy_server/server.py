@@ -63,6 +63,8 @@ class Server:
         self.identity = Identity(lambda: self.engine.stream_offset)
         self.build_id = secrets.token_hex(8)
         self.executable = os.path.realpath(sys.argv[0])
+        self.abort_script = False               # SHUTDOWN NOSAVE came while a script was busy
+        self.engine.hooks["busy_turn"] = self._busy_turn
         self.facts = self.engine.facts()
         self.bucket_bounds = bucket_bounds
         self.rates = info.Rates(self.engine.counters)
@@ -355,6 +357,11 @@ class Server:
         self.engine.reset_stats()
         self.rates = info.Rates(self.engine.counters)
         return OK
+
+    def _busy_turn(self) -> bool:
+        """A turn of the loop while a script is busy; True: the script is to be ended."""
+        self.loop.turn()
+        return self.abort_script
 
     # ---------------------------------------------------------------- life
 

@@ -45,7 +45,11 @@ class Shutdown:
             self.log("notice", "Shutdown manually aborted.")
             self._cancel()
             return OK
-        if call.in_script:
+        if self.server.engine.script_is_busy:
+            if "nosave" not in words:
+                raise Error(error_text("BUSY_SCRIPT"))
+            self.server.abort_script = True     # it is ended wherever it is, and no turn of the loop follows
+        elif call.in_script:
             raise Error(error_text("SYNTAX"))
         self.log("notice", "User requested shutdown...")
         if self._must_wait(words):

@@ -41,11 +41,13 @@ def memory_stats(call: Any) -> Reply:
     """MEMORY STATS."""
     f = memory_figures(call.engine)
     used, resident = f["used"], f["resident"]
+    scripts = call.engine.counters()
     rows: list[tuple[str, Reply]] = [
         ("peak.allocated", f["peak"]), ("total.allocated", used), ("startup.allocated", f["startup"]),
         ("replication.backlog", 0), ("replica.fullsync.buffer", 0), ("clients.slaves", 0),
-        ("clients.normal", f["clients"]), ("cluster.links", 0), ("aof.buffer", 0), ("lua.caches", 0),
-        ("functions.caches", 0), ("script.VMs", 0)]
+        ("clients.normal", f["clients"]), ("cluster.links", 0), ("aof.buffer", 0), ("lua.caches", scripts["used_memory_scripts_eval"]),
+        ("functions.caches", scripts["used_memory_functions"]),
+        ("script.VMs", scripts["used_memory_vm_eval"] + scripts["used_memory_vm_functions"])]
     for number, _, main, expires in f["dbs"]:
         rows.append((f"db.{number}", Map([("overhead.hashtable.main", main), ("overhead.hashtable.expires", expires)])))
     rows += [

@@ -16,7 +16,7 @@ from ..base.rp cimport unlikely
 from ..base.sds cimport Slice, slice_of
 from ..exec.acl cimport acl_reads_all_keys
 from ..exec.args cimport err, i64_or_reply, syntax_error, word_is
-from ..exec.client cimport Ctx
+from ..exec.client cimport CL_SCRIPT, Ctx
 from ..exec.dispatch cimport Exec
 from ..exec.registry cimport Command, Registry, bind, registry_lookup
 from ..keyspace.db cimport db_put, db_read, db_remove, db_write, key_changed
@@ -514,8 +514,9 @@ cdef int sort_key(Sort* s) noexcept nogil:
     cdef int64_t first = 0, count
     if o != NULL and robj_type(o) != OBJ_LIST and robj_type(o) != OBJ_SET and robj_type(o) != OBJ_ZSET:
         return err(x, E_WRONGTYPE)
-    if s.unsorted and s.store.ptr != NULL and o != NULL and robj_type(o) == OBJ_SET:
-        s.unsorted = s.by_key = False           # compat: what is stored shall not depend on chance, nor (not yet) a script
+    if s.unsorted and o != NULL and robj_type(o) == OBJ_SET \
+            and (s.store.ptr != NULL or x.client.flags & CL_SCRIPT):
+        s.unsorted = s.by_key = False           # compat: what is stored, or what a script sees, shall not depend on chance
         s.alpha = True
     load_elements(s, o)
     if not s.unsorted and not load_weights(s):

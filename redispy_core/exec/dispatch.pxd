@@ -7,7 +7,7 @@ from ..keyspace.db cimport Keyspace
 from ..keyspace.evict cimport EvictState
 from ..keyspace.expire cimport ExpireState
 from ..proto.reply cimport BlockPool, OutMark
-from .client cimport Client, Clients, Ctx, Gate
+from .client cimport CL_PUBSUB, CL_REPLICA, Client, Clients, Ctx, Gate
 from .registry cimport Command, Registry, command_fn
 from .stats cimport Stats
 
@@ -16,6 +16,8 @@ cdef enum:
     RESET_FNS = 8
     PAUSE_PURPOSES = 3
     LISTENERS = 4
+    ROOMS = 8
+    SCRIPT_MAY_WRITE = 1 << 30      # among what a script_gates_fn answers
 
 cdef struct PauseState:             # what exec/pause holds back, by purpose
     int64_t until_ms[PAUSE_PURPOSES]
@@ -48,6 +50,8 @@ cdef struct Ahead:                  # a request parsed ahead of its turn
 ctypedef bint (*gate_fn)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil   # True: refused (and answered) or queued
 
 ctypedef bint (*allow_fn)(const Client* c, const Command* cmd, const Slice* argv, int argc) noexcept nogil
+ctypedef uint32_t (*script_gates_fn)(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil   # Gate bits that the script of an EVAL asks for
+
 ctypedef void (*client_fn)(Exec* x, Client* c) noexcept nogil
 
 cdef struct DebugState:             # what DEBUG switches
@@ -65,6 +69,25 @@ cdef struct Listening:              # by Listener (exec/listening)
     changed_fn changed[LISTENERS]
     flushed_fn flushed[LISTENERS]
     uint32_t active                 # bits
+
+cdef struct RunningScript:          # the script or function that runs (room script fills it, through ext)
+    bint running
+    bint busy                       # over its time: the loop is served, others hear BUSY
+    bint killed                     # to be ended as soon as it can be
+    bint wrote                      # has run a write command: no longer killable
+    bint function                   # FCALL's, not EVAL's
+
+cdef struct ScriptFigures:          # for INFO
+    const size_t* vm_used[2]        # memory of the Lua states: EVAL's, functions'; NULL: there is none
+    size_t cache_bytes[2]           # of cached scripts, of functions
+    int64_t scripts                 # cached
+    int64_t functions
+    int64_t libraries
+    int64_t evicted
+
+cdef struct Room:                   # what an upper room keeps for this engine
+    void* state
+    void (*free_state)(Exec* x, void* state) noexcept nogil
 
 cdef struct Exec:
     Mem* mem
@@ -124,12 +147,25 @@ cdef struct Exec:
     void (*all_flushed)(Exec* x) noexcept nogil     # FLUSHALL has run
     Sds* misconf                    # why writes are refused, when not for the usual reason (exec/states)
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
+    void* tracking                  # client-side caching (exec/tracking)
+    void (*remember_reads)(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil    # a command that reads was run for a caller with CL_TRACKING
     void* primary                   # the link to the primary of a replica (exec/primary)
     size_t (*apply)(Exec* x, Client* c, char* buf, size_t len) noexcept nogil   # runs the primary's stream; bytes of whole requests
     void (*applied_error)(Exec* x, Client* c) noexcept nogil      # the primary's command was answered by an error: it stands in c.out
     void* replicas                  # the stream and who gets it (exec/replicas)
     client_fn replied               # a replica's command made a reply: nobody waits for it
     void* flushes                   # clients whose FLUSHALL waits for the freeing thread (exec/memory_limit), oldest first
+    RunningScript script
+    ScriptFigures scripts
+    bint (*turn)(Exec* x) noexcept nogil             # serves the loop once while a script is busy; True: end the script; NULL: no loop
+    void* reading                   # input that has been taken from sockets and waits to be run (exec/io)
+    Client* read_again              # clients that are being read again, after the one whose turn it is
+    Room rooms[ROOMS]
+
+cdef inline LimitClass limit_class(const Client* c) noexcept nogil:
+    if c.flags & CL_REPLICA:
+        return LIMIT_REPLICA
+    return LIMIT_PUBSUB if c.flags & CL_PUBSUB else LIMIT_NORMAL
 
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept
 cdef void exec_free(Exec* x) noexcept nogil
@@ -137,6 +173,9 @@ cdef void exec_on_reset(Exec* x, client_fn fn) noexcept nogil                   
 cdef Client* exec_client(Exec* x, int fd, uint64_t flags, int db) noexcept nogil                 # a new client, its errors counted; a connection belongs to the default user
 cdef void run_command(Exec* x, Client* c, Slice* argv, int argc) noexcept nogil                  # lookup, gates, call
 cdef void run_known(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil      # gates, call; for a command that was looked up before
+cdef uint32_t gates_of(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil        # the gates that can refuse it: for EVAL its script decides
+cdef bint may_write(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil             # it, or the script that it runs
+cdef void set_script_gates(script_gates_fn fn) noexcept                                            # at import, by room script
 cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil           # the body, with statistics
 cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil                 # parses and runs all complete requests; bytes consumed
 cdef void feed_input(Exec* x, Client* c, char* buf, size_t len) noexcept nogil                   # bytes from outside, rest kept

@@ -26,19 +26,23 @@ from ..proto.parser cimport (PARSED_COMMAND, PARSED_ERROR, Parsed, ParserLimits,
 from ..proto.reply cimport (Out, OutMark, out_bytes, out_clear, out_init, out_mark, out_rollback, out_written, pool_clear,
                             reply_error, reply_errorf, reply_raw)
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
-from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI, CL_NO_TOUCH,
-                      CL_PAUSED, CL_PRIMARY, CL_PUSHING, CL_REPLICA, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, CL_RERUN,
-                      Client, Ctx, G_ACL, G_NOAUTH, G_NO_MULTI, G_OOM, client_close, client_free, client_new,
-                      client_pending, client_reset_query, clients_free, clients_init)
+from .client cimport (CL_BLOCKED, CL_CACHING, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI,
+                      CL_NO_TOUCH, CL_PAUSED, CL_PRIMARY, CL_PUSHING, CL_REPLICA, CL_REPLY_OFF, CL_REPLY_SKIP,
+                      CL_REPLY_SKIP_NEXT, CL_RERUN, CL_TRACKING, Client, Ctx, G_ACL, G_MASTERDOWN, G_MISCONF, G_NOAUTH,
+                      G_NOREPLICAS, G_NO_MULTI, G_OOM, G_READONLY, client_close, client_free, client_new, client_pending,
+                      client_reset_query, clients_free, clients_init)
 from .args cimport word_is
-from .registry cimport CMD_ADMIN, CMD_SKIP_MONITOR, CMD_WRITE, Command, Registry, registry_lookup, registry_top
+from .client_evict cimport count_client
+from .registry cimport (CMD_ADMIN, CMD_MAY_REPLICATE, CMD_READONLY, CMD_RUNS_SCRIPT, CMD_SKIP_MONITOR, CMD_WRITE, Command,
+                        Registry, registry_lookup, registry_top)
 from .stats cimport stats_call, stats_error, stats_reset
 
 cdef enum:
     OWN_BUFFER = 16384          # the least size of a client's own query buffer
     REFREEZE_NS = 1000000       # a command longer than this lets the clock be read again
     NAME_MAX = 128              # bytes of an unknown command's name and arguments that are quoted back
-    SPECIAL_REPLY = CL_REPLY_OFF | CL_REPLY_SKIP | CL_REPLY_SKIP_NEXT | CL_PUSHING
+    SCRIPTS_DECIDE = G_OOM | G_MISCONF | G_NOREPLICAS | G_READONLY | G_MASTERDOWN
+    SPECIAL_REPLY = CL_REPLY_OFF | CL_REPLY_SKIP | CL_REPLY_SKIP_NEXT | CL_PUSHING | CL_CACHING
     STOP = CL_BLOCKED | CL_PAUSED | CL_CLOSE_ASAP | CL_CLOSE_AFTER_REPLY   # no further request of this client now
 
 
@@ -123,8 +127,30 @@ cdef void refuse(Exec* x, Client* c, Command* cmd) noexcept nogil:
         c.flags |= CL_DIRTY_EXEC
 
 
+cdef script_gates_fn script_gates = NULL        # set at import, constant afterwards
+
+
+cdef void set_script_gates(script_gates_fn fn) noexcept:
+    global script_gates
+    script_gates = fn
+
+
+cdef uint32_t gates_of(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil:
+    if likely(not cmd.flags & CMD_RUNS_SCRIPT) or script_gates == NULL:
+        return cmd.gates
+    return (cmd.gates & ~<uint32_t>SCRIPTS_DECIDE) | (cmd.gates & script_gates(x, cmd, argv, argc))
+
+
+cdef bint may_write(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil:
+    if not cmd.flags & (CMD_WRITE | CMD_MAY_REPLICATE):
+        return False
+    if not cmd.flags & CMD_RUNS_SCRIPT or script_gates == NULL:
+        return True
+    return (script_gates(x, cmd, argv, argc) & SCRIPT_MAY_WRITE) != 0
+
+
 cdef bint gates_refuse(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
-    cdef uint32_t raised = (x.gates | c.gates) & cmd.gates
+    cdef uint32_t raised = (x.gates | c.gates) & gates_of(x, cmd, argv, argc)
     cdef int64_t errors = c.out.errors
     if unlikely(cmd.proc == x.exec_body):
         return gates_refuse_exec(x, c, cmd, argv, argc)
@@ -330,6 +356,8 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
         run_recorded(x, c, cmd, argv, argc)
     else:
         run_body(x, c, cmd, argv, argc)
+    if unlikely(x.caller.flags & CL_TRACKING) and cmd.flags & CMD_READONLY:
+        x.remember_reads(x, cmd, argv, argc)
     ended = rp_ticks()
     if x.depth == 1 and x.tick:
         x.tick = ended                      # where the next of the pipeline begins
@@ -345,9 +373,9 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
         written = out_written(&c.out) - written
         if unlikely(ns >= x.slow_ns) or unlikely(written >= x.large_reply) or unlikely(x.batch >= x.large_request):
             x.slow(x, c, cmd, argv, argc, ns, written)
-    if unlikely(ns > REFREEZE_NS):
-        env_freeze_now(x.env)
     x.depth -= 1
+    if unlikely(ns > REFREEZE_NS) and x.depth == 0:      # EXEC and scripts see one time
+        env_freeze_now(x.env)
     x.current = outer
 
 
@@ -377,6 +405,13 @@ cdef inline bint pass_in_short(Exec* x, Client* c, Command* cmd, Slice* argv, in
     if raised & G_OOM and likely(x.mem.used <= <size_t>x.env.knobs.maxmemory):
         raised &= ~<uint32_t>G_OOM
     return raised == 0 or (raised == G_ACL and x.acl_allows(c, cmd, argv, argc))
+
+
+cdef inline void end_caching(Client* c, const Command* cmd) noexcept nogil:
+    """CLIENT CACHING counts for one command, or one transaction, that is not CLIENT."""
+    if c.flags & CL_CACHING and not c.flags & CL_MULTI \
+            and (cmd == NULL or cmd.name_len < 7 or memcmp(cmd.name, b"client|", 7) != 0):
+        c.flags &= ~<uint64_t>CL_CACHING
 
 
 cdef inline void pass_gates(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
@@ -413,6 +448,7 @@ cdef void run_found(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noe
         pass_gates(x, c, cmd, argv, argc)
     if unlikely(c.flags & SPECIAL_REPLY) and not c.held:
         finish_reply(x, c, mark)
+        end_caching(c, cmd)
     if unlikely(x.after_unit != NULL) and x.depth == 0 and not c.flags & CL_PRIMARY:
         x.after_unit(x)                     # exec/primary does it itself
 
@@ -530,6 +566,9 @@ cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil
     while pos < len and not c.flags & STOP:
         n = parse_ahead(x, c, buf, len, &pos, &r, &alone)
         n = run_ahead(x, c, n)
+        if unlikely(c.out.full):
+            x.stats.output_limit_closed += 1
+            client_close(&x.clients, c)
         if unlikely(c.flags & STOP):
             parser_restart(&c.parser)       # what was parsed behind it will be parsed again
             if c.held:
@@ -577,6 +616,7 @@ cdef void run_and_keep(Exec* x, Client* c, char* buf, size_t len) noexcept nogil
     cdef size_t begin = c.q.pos
     cdef size_t done
     c.parser.missing = 0
+    c.out.limit = x.limits[<int>limit_class(c)].hard
     x.batch = len
     done = begin + run_buffer(x, c, buf + begin, len - begin)
     if c.flags & (CL_CLOSE_ASAP | CL_CLOSE_AFTER_REPLY):
@@ -635,6 +675,8 @@ cdef inline void after_input(Exec* x, Client* c) noexcept nogil:
             x.replied(x, c)
     elif unlikely(c.flags & CL_CLOSE_AFTER_REPLY):
         client_close(&x.clients, c)
+    if unlikely(x.clients.limit != 0):
+        count_client(&x.clients, c)
 
 
 cdef void resume_input(Exec* x, Client* c) noexcept nogil:

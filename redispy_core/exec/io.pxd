@@ -9,6 +9,7 @@ cdef enum:
     READ_SIZE = 65536          # the most that one read takes of it
     WRITE_TURN = 1 << 20       # bytes sent to one client a turn, so that a big reader starves nobody
 
+cdef void io_run_rest(Exec* x) noexcept nogil                        # inside a busy script: what the turn around it has read and not run yet
 cdef void io_read_many(Exec* x, Client** ready, int n) noexcept nogil   # io_read for n <= IO_BATCH clients; their keys are fetched together
 cdef void io_read_again(Exec* x) noexcept nogil             # clients whose last read filled its buffer
 cdef void io_read_later(Exec* x, Client* c) noexcept nogil  # io_read_again will read it, whatever the poller says

@@ -16,10 +16,12 @@ from ..proto.parser cimport parser_rebase
 from ..proto.reply cimport BLOCK_SIZE, Block, out_bytes, out_empty, out_memory, out_sent
 from ..base.sds cimport Slice
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
-from .client cimport (CL_PEER_CLOSED, CL_READ_AGAIN, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY, CL_PUBSUB,
-                      CL_REPLICA, CL_TLS, CL_WANT_WRITE, CL_WRITE_WATCHED, Client, client_attention, client_close)
+from .client cimport (CL_PEER_CLOSED, CL_READ_AGAIN, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY,
+                      CL_REPLICA, CL_TLS, CL_WANT_WRITE, CL_WRITE_WATCHED, Client, client_attention, client_close,
+                      client_pending)
+from .client_evict cimport count_client
 from .replicas cimport SEND_DONE, SEND_FULL, SEND_TURN, SendResult, replica_behind, replica_copy, replica_write
-from .dispatch cimport LIMIT_NORMAL, LIMIT_PUBSUB, LIMIT_REPLICA, Exec, OutputLimit, feed_input
+from .dispatch cimport Exec, OutputLimit, feed_input, limit_class
 
 cdef extern from "<sys/types.h>" nogil:
     ctypedef Py_ssize_t ssize_t
@@ -63,8 +65,8 @@ cdef enum:
 cdef void make_room(Exec* x, Client* c) noexcept nogil:
     """Room in the client's own buffer: what the open argument lacks, or a fair read."""
     cdef size_t want = c.parser.missing if c.parser.missing > OWN_READ else OWN_READ
-    if c.q.cap - c.q.len >= want:
-        return
+    if c.q.cap - c.q.len >= want or (c.q.len > OWN_READ and c.parser.missing and c.q.cap - c.q.len >= c.parser.missing):
+        return                      # a long argument gets no more room than it needs
     if want < c.q.len and c.parser.missing <= OWN_READ:
         want = c.q.len              # many small arguments: double
     grow_query(x, c, want)
@@ -148,6 +150,9 @@ cdef void io_read(Exec* x, Client* c) noexcept nogil:
     cdef ssize_t n
     if not readable(c):
         return
+    if unlikely(x.depth) and c == x.caller:      # what it sent before is being run
+        io_read_later(x, c)
+        return
     if unlikely(c.flags & CL_TLS):
         x.tls_read(x, c)
         return
@@ -168,14 +173,19 @@ cdef void io_read(Exec* x, Client* c) noexcept nogil:
 
 
 cdef void io_read_again(Exec* x) noexcept nogil:
-    cdef Client* c = x.clients.again
-    cdef Client* following
+    """Inside a busy script: those, too, that the outer turn has not come to."""
+    cdef Client** end = &x.clients.again
+    cdef Client* c
+    while end[0] != NULL:
+        end = &end[0].next_again
+    end[0] = x.read_again
+    x.read_again = x.clients.again
     x.clients.again = NULL
-    while c != NULL:
-        following = c.next_again
+    while x.read_again != NULL:
+        c = x.read_again
+        x.read_again = c.next_again
         c.flags &= ~<uint64_t>CL_READ_AGAIN
         io_read(x, c)
-        c = following
 
 
 cdef const char* skip_bulk(const char* p, const char* end, Slice* out) noexcept nogil:
@@ -213,48 +223,72 @@ cdef uint64_t fetch_first_key(Exec* x, Client* c, const char* buf, size_t len) n
     return hash
 
 
+cdef struct Batch:               # what io_read_many has read and not run yet
+    Client** ready
+    char* at[IO_BATCH]
+    ssize_t got[IO_BATCH]       # bytes; -1: to be read by itself, when the shared buffer is free again
+    int n
+    int next
+    int next_alone
+
+
+cdef void run_batch(Exec* x, Batch* b) noexcept nogil:
+    """From where it stands: a busy script inside runs the rest."""
+    cdef int i
+    while b.next < b.n:
+        i = b.next
+        b.next += 1
+        if b.got[i] > 0:
+            feed_input(x, b.ready[i], b.at[i], b.got[i])
+            check_query(x, b.ready[i])
+    while b.next_alone < b.n:
+        i = b.next_alone
+        b.next_alone += 1
+        if b.got[i] < 0:
+            io_read(x, b.ready[i])
+
+
+cdef void io_run_rest(Exec* x) noexcept nogil:
+    if x.reading != NULL:
+        run_batch(x, <Batch*>x.reading)
+
+
 cdef void io_read_many(Exec* x, Client** ready, int n) noexcept nogil:
     cdef char* buf = io_shared_buffer(x)
-    cdef char* at[IO_BATCH]
-    cdef ssize_t got[IO_BATCH]
+    cdef Batch b
+    cdef void* outer = x.reading
     cdef uint64_t hash[IO_BATCH]
     cdef size_t used = 0
     cdef int i
     cdef Client* c
+    b.ready = ready
+    b.n = n
+    b.next = b.next_alone = 0
     for i in range(n):
         c = ready[i]
-        got[i] = 0
+        b.got[i] = 0
         hash[i] = 0
-        if c.q.len or not readable(c) or c.flags & CL_TLS or BUFFER_SIZE - used < READ_LEAST:
-            got[i] = -1                     # by itself, when the shared buffer is free again
+        if c.q.len or not readable(c) or c.flags & CL_TLS or BUFFER_SIZE - used < READ_LEAST \
+                or unlikely(x.depth and c == x.caller):
+            b.got[i] = -1
             continue
-        at[i] = buf + used
-        got[i] = receive(x, c, at[i], READ_SIZE if BUFFER_SIZE - used > READ_SIZE else BUFFER_SIZE - used)
-        if got[i] and n > 1:
-            hash[i] = fetch_first_key(x, c, at[i], got[i])
-        used = (used + got[i] + 63) & ~<size_t>63
+        b.at[i] = buf + used
+        b.got[i] = receive(x, c, b.at[i], READ_SIZE if BUFFER_SIZE - used > READ_SIZE else BUFFER_SIZE - used)
+        if b.got[i] and n > 1:
+            hash[i] = fetch_first_key(x, c, b.at[i], b.got[i])
+        used = (used + b.got[i] + 63) & ~<size_t>63
     for i in range(n):
         if hash[i]:
             dict_prefetch_entry(&ready[i].db.keys, hash[i])
-    for i in range(n):
-        if got[i] > 0:
-            feed_input(x, ready[i], at[i], got[i])
-            check_query(x, ready[i])
-    for i in range(n):
-        if got[i] < 0:
-            io_read(x, ready[i])
+    x.reading = &b
+    run_batch(x, &b)
+    x.reading = outer
 
 
 # ---------------------------------------------------------------- writing
 
-cdef inline OutputLimit* limit_of(Exec* x, Client* c) noexcept nogil:
-    if c.flags & CL_REPLICA:
-        return &x.limits[<int>LIMIT_REPLICA]
-    return &x.limits[<int>LIMIT_PUBSUB] if c.flags & CL_PUBSUB else &x.limits[<int>LIMIT_NORMAL]
-
-
 cdef bint over_output_limit(Exec* x, Client* c) noexcept nogil:
-    cdef OutputLimit* limit = limit_of(x, c)
+    cdef OutputLimit* limit = &x.limits[<int>limit_class(c)]
     cdef size_t hard = limit.hard
     cdef size_t used
     if likely(hard == 0 and limit.soft == 0) or c.flags & CL_FAKE or (c.out.first == NULL and c.replica == NULL):
@@ -327,6 +361,10 @@ cdef void io_write(Exec* x, Client* c) noexcept nogil:
         else:
             x.tls_write(x, c)
         return
+    if unlikely(x.depth) and c == x.caller:
+        c.flags &= ~<uint64_t>CL_WANT_WRITE     # its reply is being written: when it is done
+        client_pending(&x.clients, c)
+        return
     while not out_empty(&c.out):
         n = send_some(c)
         x.stats.writes += 1
@@ -366,12 +404,21 @@ cdef void write_replica(Exec* x, Client* c) noexcept nogil:
 
 cdef void io_flush(Exec* x) noexcept nogil:
     cdef Client* c
+    cdef bint caller = False
     while x.clients.pending != NULL:
         c = x.clients.pending
         x.clients.pending = c.next_pending
         c.flags &= ~<uint64_t>CL_PENDING_WRITE
-        if unlikely(c.flags & CL_REPLICA or c.out.blocks > 1 or (c.out.blocks and c.out.first.cap > BLOCK_SIZE)) and over_output_limit(x, c):
+        if unlikely(x.depth) and c == x.caller:
+            caller = True
+            continue
+        if unlikely(c.flags & CL_REPLICA or c.out.blocks > 1 or (c.out.blocks and c.out.first.cap > BLOCK_SIZE)) \
+                and over_output_limit(x, c):
             x.stats.output_limit_closed += 1
             client_close(&x.clients, c)
         elif not c.flags & CL_WANT_WRITE:
             io_write(x, c)
+        if unlikely(x.clients.limit != 0):
+            count_client(&x.clients, c)
+    if unlikely(caller):
+        client_pending(&x.clients, x.caller)

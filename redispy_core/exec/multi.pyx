@@ -29,9 +29,9 @@ from ..types.object cimport Robj
 from .args cimport err
 from .client cimport (CL_DIRTY_CAS, CL_DIRTY_EXEC, CL_MULTI, Client, Ctx, G_ACL, G_LOADING, G_MASTERDOWN, G_MISCONF,
                       G_NOREPLICAS, G_NO_MULTI, G_OOM, G_QUEUE, G_READONLY, G_REPLICA_CLIENT, G_ROUTE)
-from .dispatch cimport Exec, call, exec_on_reset
+from .dispatch cimport Exec, call, exec_on_reset, gates_of, may_write
 from .listening cimport LISTEN_WATCH, listen, unlisten
-from .registry cimport CMD_WRITE, Command, bind
+from .registry cimport CMD_MAY_REPLICATE, CMD_RUNS_SCRIPT, CMD_WRITE, Command, bind
 
 cdef enum:
     ACL_BIT = 2                     # of G_ACL
@@ -124,8 +124,9 @@ cdef void queue_command(Exec* x, Client* c, Command* cmd, const Slice* argv, int
     t.queued[c.queued] = copy_request(x.mem, cmd, argv, argc, &bytes)
     c.queued += 1
     c.multi_bytes += bytes
-    c.queued_flags |= cmd.flags
-    c.queued_gates |= cmd.gates & (STATES if cmd.flags & CMD_WRITE else STATES & ~G_MISCONF)
+    c.queued_flags |= cmd.flags if may_write(x, cmd, argv, argc) else cmd.flags & ~<uint64_t>(CMD_WRITE | CMD_MAY_REPLICATE)
+    c.queued_gates |= gates_of(x, cmd, argv, argc) & (STATES if cmd.flags & (CMD_WRITE | CMD_RUNS_SCRIPT)
+                                                      else STATES & ~G_MISCONF)
 
 
 cdef bint gate_queue(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil:

@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from ..base.rp cimport likely
 from ..base.sds cimport Slice
 from .client cimport CL_FAKE, CL_PAUSED, CL_PRIMARY, CL_REPLICA, CL_RERUN, Client, G_PAUSED
-from .dispatch cimport PAUSE_PURPOSES, Exec, resume_input
+from .dispatch cimport PAUSE_PURPOSES, Exec, may_write, resume_input
 from .registry cimport CMD_MAY_REPLICATE, CMD_WRITE, Command
 
 cdef enum:
@@ -21,13 +21,13 @@ if 1 << PAUSED_BIT != G_PAUSED:
 
 
 cdef bint gate_paused(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil:
-    cdef uint64_t flags = cmd.flags
     if c.flags & (CL_FAKE | CL_REPLICA | CL_PRIMARY | CL_RERUN):
         return False                    # calls in process cannot wait; replication links must not; a rerun was let in before
     if not x.pause.all_actions & PAUSE_ALL:
-        if cmd.name_len == 4 and cmd.name[0] == 101 and cmd.name[1] == 120:      # EXEC is what it will run
-            flags |= c.queued_flags
-        if not flags & (CMD_WRITE | CMD_MAY_REPLICATE):
+        if cmd.proc == x.exec_body:         # EXEC is what it will run
+            if not c.queued_flags & (CMD_WRITE | CMD_MAY_REPLICATE):
+                return False
+        elif not may_write(x, cmd, argv, argc):
             return False
     c.flags |= CL_PAUSED
     c.held = True

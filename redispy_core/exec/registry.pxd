@@ -27,6 +27,7 @@ cdef enum CommandFlag:             # mirrors table.Flag (checked at import)
     CMD_ALLOW_BUSY = 1 << 19
     CMD_MAY_REPLICATE = 1 << 20
     CMD_PROTECTED = 1 << 22
+    CMD_RUNS_SCRIPT = 1 << 26
 
 ctypedef int (*command_fn)(Ctx* x) noexcept nogil
 

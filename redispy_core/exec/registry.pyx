@@ -16,7 +16,8 @@ from .table import ROWS, Flag, KeyFlag
 
 for flag, value in (("WRITE", CMD_WRITE), ("DENYOOM", CMD_DENYOOM), ("LOADING", CMD_LOADING), ("FAST", CMD_FAST),
                     ("NO_AUTH", CMD_NO_AUTH), ("ALLOW_BUSY", CMD_ALLOW_BUSY), ("MOVABLEKEYS", CMD_MOVABLEKEYS),
-                    ("PROTECTED", CMD_PROTECTED), ("STALE", CMD_STALE), ("NO_MULTI", CMD_NO_MULTI)):
+                    ("PROTECTED", CMD_PROTECTED), ("STALE", CMD_STALE), ("NO_MULTI", CMD_NO_MULTI),
+                    ("RUNS_SCRIPT", CMD_RUNS_SCRIPT)):
     if Flag[flag] != value:
         raise AssertionError(f"registry.CommandFlag and table.Flag differ at {flag}")
 
@@ -123,6 +124,8 @@ def gates_of(name, flags):
         gates |= G_BUSY
     if flags & (CMD_WRITE | CMD_READONLY):
         gates |= G_REPLICA_CLIENT | G_ROUTE
+    if flags & CMD_RUNS_SCRIPT:             # which of them it asks for: Exec.script_gates
+        gates |= G_OOM | G_MISCONF | G_NOREPLICAS | G_READONLY | G_MASTERDOWN
     if name in NEVER_QUEUED:
         gates &= ~G_QUEUE
     return gates

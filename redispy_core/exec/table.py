@@ -50,6 +50,7 @@ class Flag(IntEnum):
     SENTINEL = 1 << 23                  # also served by a sentinel
     ONLY_SENTINEL = 1 << 24             # served by a sentinel alone
     EXPERIMENTAL = 1 << 25
+    RUNS_SCRIPT = 1 << 26               # the script's own flags decide what may refuse it
 
 
 class KeyFlag(IntEnum):
@@ -141,7 +142,7 @@ SKIP_MONITOR, SKIP_SLOWLOG, NO_MULTI, ALLOW_BUSY = Flag.SKIP_MONITOR, Flag.SKIP_
 NO_MANDATORY_KEYS, NO_ASYNC_LOADING = Flag.NO_MANDATORY_KEYS, Flag.NO_ASYNC_LOADING
 MAY_REPLICATE, TOUCHES_ARBITRARY_KEYS = Flag.MAY_REPLICATE, Flag.TOUCHES_ARBITRARY_KEYS
 PROTECTED, SENTINEL, ONLY_SENTINEL = Flag.PROTECTED, Flag.SENTINEL, Flag.ONLY_SENTINEL
-EXPERIMENTAL = Flag.EXPERIMENTAL
+EXPERIMENTAL, RUNS_SCRIPT = Flag.EXPERIMENTAL, Flag.RUNS_SCRIPT
 LS = LOADING | STALE
 NLS = NOSCRIPT | LOADING | STALE
 
@@ -523,17 +524,17 @@ ROWS: tuple[Row, ...] = (
     row("UNWATCH", 1, NLS | FAST | ALLOW_BUSY, "transactions", "2.2.0", owner="exec"),
     row("WATCH", -2, NLS | FAST | ALLOW_BUSY, "transactions", "2.2.0", K(RO, 1, -1), owner="exec"),
     # scripting
-    row("EVAL", -3, NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MAY_REPLICATE, "scripting", "2.6.0",
+    row("EVAL", -3, NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MAY_REPLICATE | RUNS_SCRIPT, "scripting", "2.6.0",
         KN(RW | ACCESS | UPDATE, 2, note="what the script does is unknown: read and write assumed"), owner="script"),
-    row("EVAL_RO", -3, R | NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS, "scripting", "7.0.0",
+    row("EVAL_RO", -3, R | NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | RUNS_SCRIPT, "scripting", "7.0.0",
         KN(RO | ACCESS, 2, note="what the script reads is unknown: all keys assumed"), owner="script"),
-    row("EVALSHA", -3, NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MAY_REPLICATE, "scripting", "2.6.0",
+    row("EVALSHA", -3, NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MAY_REPLICATE | RUNS_SCRIPT, "scripting", "2.6.0",
         KN(RW | ACCESS | UPDATE, 2), owner="script"),
-    row("EVALSHA_RO", -3, R | NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS, "scripting", "7.0.0",
+    row("EVALSHA_RO", -3, R | NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | RUNS_SCRIPT, "scripting", "7.0.0",
         KN(RO | ACCESS, 2), owner="script"),
-    row("FCALL", -3, NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MAY_REPLICATE, "scripting", "7.0.0",
+    row("FCALL", -3, NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MAY_REPLICATE | RUNS_SCRIPT, "scripting", "7.0.0",
         KN(RW | ACCESS | UPDATE, 2, note="what the function does is unknown: read and write assumed"), owner="script"),
-    row("FCALL_RO", -3, R | NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS, "scripting", "7.0.0",
+    row("FCALL_RO", -3, R | NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | RUNS_SCRIPT, "scripting", "7.0.0",
         KN(RO | ACCESS, 2, note="what the function reads is unknown: all keys assumed"), owner="script"),
     row("FUNCTION", -2, 0, "scripting", "7.0.0", acl="", owner="script"),
     row("FUNCTION|DELETE", 3, W | NOSCRIPT, "scripting", "7.0.0", tips=REQ_ALL_SHARDS + RESP_ALL_SUCCEEDED,

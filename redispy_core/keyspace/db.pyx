@@ -418,7 +418,9 @@ cdef void report_expired(Keyspace* ks, Db* db, Slice key) noexcept nogil:
     ks.stats.expired += 1
     if ks.ev.deleted != NULL:
         ks.ev.deleted(ks.ev.deleted_ctx, db.id, key, ks.env.knobs.lazyfree_lazy_expire != 0)
+    ks.ev.own_work = True
     key_touched(ks, db, key)
+    ks.ev.own_work = False
     key_event(ks, db, key, EV_EXPIRED, b"expired")
 
 
@@ -448,7 +450,9 @@ cdef int64_t db_evict(Keyspace* ks, Db* db, Robj* o, uint64_t hash) noexcept nog
     ks.stats.evicted += 1
     if ks.ev.deleted != NULL:
         ks.ev.deleted(ks.ev.deleted_ctx, db.id, key, lazy)
+    ks.ev.own_work = True
     key_touched(ks, db, key)
+    ks.ev.own_work = False
     key_event(ks, db, key, EV_EVICTED, b"evicted")
     freed += ks.mem.used
     db_discard(ks, o, lazy)

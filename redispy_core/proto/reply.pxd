@@ -27,6 +27,8 @@ cdef struct Out:
     size_t closed_bytes        # bytes in all blocks but the last, less `sent` of dropped ones
     int blocks
     int resp                   # 2 or 3
+    size_t limit               # bytes beyond which no more is kept; 0: none
+    bint full                  # the limit was exceeded: what is written since is lost, the client is to be closed
     int64_t errors             # error replies written
     Mem* m
     BlockPool* pool

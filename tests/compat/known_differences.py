@@ -105,6 +105,22 @@ HASH_FIELDS = {
 NUMBER = re.compile(rb"-?\d+(\.\d+)?(e-?\d+)?")
 
 
+# Valkey took "Redis" out of the texts of script errors, and the SHA1 from their end.
+SCRIPT_WORDS = ((r"script: [0-9a-f]{40}, on", "script: on"), ("Unknown Redis command", "Unknown command"),
+                ("calling Redis command", "calling command"), ("This Redis command", "This Valkey command"),
+                ("this redis lib call", "this call"), ("Lua redis lib command arguments", "Command arguments"),
+                (r"redis\.(log|setresp|set_repl|acl_check_cmd)\(\)", r"server.\1()"),
+                (r"NOSCRIPT No matching script\. Please use EVAL\.", "NOSCRIPT No matching script."))
+
+
+def says_it_as_redis(ours, theirs):
+    """Our text with Valkey's words in place of Redis's is theirs."""
+    text = describe(ours)
+    for redis, valkey in SCRIPT_WORDS:
+        text = re.sub(redis, valkey, text)
+    return text == describe(theirs)
+
+
 def has_17_decimals(ours, theirs):
     """Whether our reply is theirs with every number that has a fraction or an exponent printed to 17 decimals."""
     if isinstance(theirs, list):
@@ -171,6 +187,15 @@ KNOWN = [
     Known("valkey", (8, 0), r"ACL (LIST|GETUSER u3)", r".*", same_users, "users have no flag for payloads there"),
     Known("redis", (8, 2), r"GEO(POS|RADIUS|SEARCH).*", r"\*.*", has_17_decimals,
           "coordinates are printed with the fewest digits there"),
+    Known("valkey", (9, 0), r"EVAL \"return redis\.call\('(config|object)','nosuch'.*", "-.*unknown subcommand.*",
+          lambda ours, theirs: "Unknown Redis command called from script" in describe(ours),
+          "Valkey names the subcommand that it does not know"),
+    Known("valkey", (9, 0), r'EVAL "return server" 0', r"\*0",
+          lambda ours, theirs: "nonexistent global variable 'server'" in describe(ours), "server is Valkey's other name for redis"),
+    Known("valkey", (9, 0), r'(EVAL|SCRIPT LOAD) "#!.*', ":1|-'ERR Unknown lua .*|-\"ERR Could not find .*",
+          lambda ours, theirs: describe(ours) == describe(theirs) or "Unexpected engine in script" in describe(ours),
+          "Valkey looks an engine up by its name"),
+    Known("valkey", (9, 0), r"(EVAL|EVAL_RO|EVALSHA) .*|EXEC", ".*", says_it_as_redis, "Valkey's words in the errors of scripts"),
 ]
 
 

@@ -1,0 +1,3 @@
+"""Types of redispy_core.script.eval: what its Python side shows, for tests."""
+
+def limit_memory(engine: object, limit: int) -> None: ...
