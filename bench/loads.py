@@ -32,7 +32,8 @@ class Fill:
 @dataclass(frozen=True)
 class Load:
     """One row. weight divides --requests for heavy commands; readonly loads keep their data between rounds; filled
-    ones must not answer nil or empty; subscribers is the number of connections that listen on `channel`."""
+    ones must not answer nil or empty; subscribers is the number of connections that listen on `channel`; tracking turns
+    on client-side caching: `own`, of the clients that send the load, or `other`, of one that has read all keys before."""
     name: str
     command: str
     fills: tuple[Fill, ...] = ()
@@ -41,6 +42,7 @@ class Load:
     readonly: bool = False
     filled: bool = False
     subscribers: int = 0
+    tracking: str = ""
     unit: tuple[str, ...] = field(default=())
 
 
@@ -146,11 +148,17 @@ LOADS = [
     Load("scan_10", "SCAN __rand_int__ COUNT 10", (STRINGS,), weight=2, readonly=True),
     Load("sort_100", "SORT mylist", (Fill("RPUSH mylist {i}", 100),), weight=10, readonly=True, filled=True),
     Load("publish", "PUBLISH channel message:__rand_int__"),
+    Load("publish_1", "PUBLISH channel message:__rand_int__", subscribers=1),
     Load("publish_5", "PUBLISH channel message:__rand_int__", weight=4, subscribers=5),
+    Load("publish_1000", "PUBLISH channel message:__rand_int__", weight=200, subscribers=1000),
     Load("eval_get", "EVAL \"return redis.call('GET', KEYS[1])\" 1 key:__rand_int__", (STRINGS,), readonly=True,
          filled=True),
     Load("multi_exec", "", (STRINGS,), weight=5, unit=(
         "MULTI", "SET key:__rand_int__ xxx", "GET key:__rand_int__", "EXISTS key:__rand_int__", "EXEC")),
+    Load("multi_set_10", "", weight=10, unit=("MULTI", *["SET key:__rand_int__ xxx"] * 10, "EXEC")),
+    # client-side caching
+    Load("get_tracked", "GET key:__rand_int__", (STRINGS,), readonly=True, filled=True, tracking="own"),
+    Load("set_tracked", "SET key:__rand_int__ xxx", (STRINGS,), tracking="other"),
 ]
 
 REGISTRY = {load.name: load for load in LOADS}

@@ -294,7 +294,7 @@ class Running:
 
     def __init__(self, spec: Spec, temp: Path, extra: list[str] | None = None) -> None:
         self.spec = spec
-        self.port = free_port()
+        self.port = self.load_port = free_port()        # load_port: where loads go, if that is another
         self.dir = Path(tempfile.mkdtemp(prefix=f"{spec.key}-".replace("/", "_"), dir=temp))
         self.log = open(self.dir / "server.log", "wb")
         started = time.perf_counter()

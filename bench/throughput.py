@@ -37,6 +37,7 @@ class Options:
     data_size: int
     rounds: int
     depths: list[int]
+    more: list[str] = field(default_factory=list)       # further arguments of redis-benchmark
 
 
 @dataclass
@@ -66,7 +67,8 @@ def parse_csv(text: str) -> list[dict[str, str]]:
 def benchmark_argv(load: tables.Load, port: int, depth: int, count: int, o: Options) -> list[str]:
     """The command line of redis-benchmark for one run."""
     argv = [o.benchmark, "-h", "127.0.0.1", "-p", str(port), "-c", str(o.clients), "-n", str(count), "-P", str(depth),
-            "-r", str(o.keyspace), "-d", str(o.data_size), "--csv"]
+            "-r", str(o.keyspace), "-d", str(o.data_size), "--csv", *o.more]
+    argv += ["--enable-tracking"] if load.tracking == "own" else []
     return argv + (["-t", load.name] if load.native else shlex.split(load.command))
 
 
@@ -144,13 +146,23 @@ def _stalled(load: tables.Load) -> list:
     raise BenchError(f"{load.name}: no reply within 60 s")
 
 
-class Subscribers:
-    """Connections that listen on `channel` and throw away what comes, in a thread."""
+class Listeners:
+    """Connections that throw away what comes, in a thread: subscribers of `channel`, and a reader of all keys that
+    tracks them and is told of their changes."""
 
-    def __init__(self, port: int, number: int) -> None:
-        self.conns = [Conn(port) for _ in range(number)]
-        for conn in self.conns:
+    def __init__(self, port: int, subscribers: int, tracked: int) -> None:
+        self.conns = [Conn(port) for _ in range(subscribers + (tracked > 0))]
+        for conn in self.conns[:subscribers]:
             conn.call("SUBSCRIBE", "channel")
+        if tracked:
+            reader = self.conns[-1]
+            for command in (("HELLO", "3"), ("CLIENT", "TRACKING", "ON")):
+                reader.sock.sendall(encode(*command))
+                time.sleep(0.05)
+            for at in range(0, tracked, 1000):
+                keys = [f"key:{i:012d}" for i in range(at, min(at + 1000, tracked))]
+                reader.sock.sendall(encode("EXISTS", *keys))
+            time.sleep(0.3)
         self.stopping = False
         self.thread = threading.Thread(target=self._drain, daemon=True)
         self.thread.start()
@@ -236,12 +248,13 @@ class Throughput:
         self.ready.add(key)
 
     def _once(self, server: Running, load: tables.Load, depth: int, count: int, cell: Cell) -> None:
-        listeners = Subscribers(server.port, load.subscribers) if load.subscribers else None
+        tracked = self.o.keyspace if load.tracking == "other" else 0
+        listeners = Listeners(server.port, load.subscribers, tracked) if load.subscribers or tracked else None
         try:
             processed = processed_commands(server)
             server.quiesce()
             before = server.cpu()
-            row = (run_units if load.unit else run_benchmark)(load, server.port, depth, count, self.o)
+            row = (run_units if load.unit else run_benchmark)(load, server.load_port, depth, count, self.o)
             used = server.cpu() - before
             processed = processed_commands(server) - processed
         finally:

@@ -1,6 +1,7 @@
 # The engine: memory, environment, keyspace, commands and clients of one server, without sockets.
 from .base.env cimport Env
 from .base.mem cimport Mem
+from .exec.acl cimport Acl
 from .exec.client cimport Client
 from .exec.dispatch cimport Exec
 from .exec.registry cimport Registry
@@ -15,6 +16,7 @@ cdef class Engine:
     cdef AofOut aof
     cdef Exec x
     cdef readonly Registry registry
+    cdef readonly Acl acl
     cdef Client* own                # runs Engine.call
     cdef public object log          # callable(level, text) or None
     cdef readonly object hooks      # what the server hangs in: name -> callable

@@ -20,6 +20,7 @@ from .base.mem cimport (Mem, mem_alloc, mem_allocator_name, mem_destroy, mem_fre
                         mem_sample_peak)
 from .base.rp cimport RP_DEBUG, RP_TICKS_NAME, likely, rp_ticks, unlikely
 from .base.sds cimport Sds, Slice, sds_free, sds_new, slice_of
+from .exec.acl cimport Acl, acl_free, acl_init, make_acl
 from .exec.blocked cimport (after_turn, expire_waits, first_deadline, forget_wait, waiting_figures, waiting_free)
 from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_MONITOR,
                            CL_MULTI, CL_PAUSED, CL_PEER_CLOSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_SCRIPT, CL_TLS, CL_UNIX, CL_WANT_WRITE,
@@ -29,7 +30,9 @@ from .exec.client cimport (CL_ATTENTION, CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CL
 from .exec.dispatch cimport (ROOMS, Exec, ScriptFigures, exec_client, exec_free, exec_init, feed_input, release_client, resume_input,
                              run_command)
 from .exec.busy cimport busy_init
+from .exec.client_evict cimport evict_clients, limit_clients
 from .exec.clients_cron cimport clients_cron
+from .exec.crash_report cimport crash_report_free, crash_report_init
 from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
 from .exec.latency cimport latency_add, latency_events, latency_free
 from .exec.memory_limit cimport memory_limit_free, memory_limit_init, memory_limit_set, memory_step
@@ -42,6 +45,9 @@ from .exec.replay cimport (REPLAY_FORMAT, REPLAY_MORE, REPLAY_UNKNOWN, Replay, r
 from .exec.slowlog cimport slow_thresholds, slowlog_free, slowlog_init
 from .exec.states cimport state_set, states_free, states_init
 from .exec.stats cimport stats_reset, stats_turn
+from .exec.tls_link cimport tls_attach, tls_init
+from .exec.tracking cimport (TrackingFigures, tracking_broadcast, tracking_cron, tracking_fault, tracking_figures,
+                             tracking_free, tracking_init, tracking_limit)
 from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, dbs_free, dbs_new, dbs_swap, ks_begin_command, ks_free,
                             ks_init)
 from .keyspace.evict cimport evict_not_counted, evict_over_us
@@ -80,6 +86,8 @@ cdef extern from *:
     int disable_huge_pages() nogil
 
 # The server sees this module alone: what it needs of the rooms below is named here.
+from .exec.acl_rules import RuleError, Unmatched, check_user_line
+from .base import process
 from .exec.stats import bucket_bounds
 from .persist.job import read_child_info
 from .persist.rdb_load import RdbError
@@ -87,7 +95,7 @@ from .proto.errors import text as error_text
 from .proto.replies import Map, Status, Verbatim
 
 __all__ = ["Engine", "Call", "RdbError", "ReplyError", "NO_REPLY", "Error", "Map", "Status", "Verbatim",
-           "bucket_bounds", "error_text", "prefixed"]
+           "bucket_bounds", "error_text", "prefixed", "process", "RuleError", "Unmatched", "check_user_line"]
 
 ReplyError = Error
 
@@ -103,7 +111,9 @@ STATES = {"loading": G_LOADING, "misconf": G_MISCONF, "readonly": G_READONLY, "n
 NO_REPLY = object()             # a Python body returns it when it answers later, or not at all
 
 EPOLLIN, EPOLLOUT = 1, 4
+TRACKING_KEYS = 1000            # forgotten at once when tracking-table-max-keys is lowered; cron does the rest
 REHASH_US = 1000                # spent on idle rehashing a cron call, as activerehashing allows
+TRACKING_US = 2000              # spent on the table of tracked keys a cron call
 READ_BACK = 4096                # spans that reading the figures takes back from the freeing thread
 
 
@@ -201,13 +211,19 @@ cdef class Engine:
         self.x.turn = turn
         busy_init(&self.x)
         self.x.all_flushed = all_flushed
+        acl_init(&self.x)
         multi_init(&self.x)
         pubsub_init(&self.x)
         monitor_init(&self.x)
         slowlog_init(&self.x)
+        tls_init(&self.x)
+        self.ks.latency = keyspace_latency
+        self.ks.latency_ctx = &self.x
+        tracking_init(&self.x)
         memory_limit_init(&self.x)
         states_init(&self.x)
         aof_out_init(&self.aof)
+        self.acl = make_acl(&self.x, self.registry)
         bind_python_bodies(self.registry)
         self.own = exec_client(&self.x, -1, CL_FAKE, 0)
         self.hooks = {}
@@ -217,14 +233,18 @@ cdef class Engine:
 
     def __dealloc__(self):
         rooms_free(&self.x)
+        crash_report_free(&self.x)
+        self.ks.latency = NULL
         self.discard_staged(False)
         waiting_free(&self.x)
         exec_free(&self.x)
         memory_limit_free(&self.x)
+        acl_free(&self.x)
         multi_free(&self.x)
         pubsub_free(&self.x)
         monitor_free(&self.x)
         slowlog_free(&self.x)
+        tracking_free(&self.x)
         states_free(&self.x)
         latency_free(&self.x)
         ks_free(&self.ks)
@@ -236,6 +256,10 @@ cdef class Engine:
             raise RuntimeError("an Engine is used by the thread that made it, and by no other")
         return 0
 
+    def tell_of_crashes(self):
+        """Crash reports of this process tell of this engine from now on."""
+        crash_report_init(&self.x)
+
     def report(self, text):
         """Hands a warning to the server's log, or to stderr."""
         if self.log is not None:
@@ -245,11 +269,14 @@ cdef class Engine:
 
     # ------------------------------------------------------------ clients
 
-    def accept(self, int fd, bint unix=False, bint tls=False):
-        """Takes a connected non-blocking socket; the client's id."""
-        cdef uint64_t flags = (CL_UNIX if unix else 0) | (CL_TLS if tls else 0)
+    def accept(self, int fd, bint unix=False, tls=None):
+        """Takes a connected non-blocking socket; the client's id. tls: (ssl.SSLObject, its incoming and outgoing
+        MemoryBIO) of a connection whose handshake is done."""
+        cdef uint64_t flags = (CL_UNIX if unix else 0) | (CL_TLS if tls is not None else 0)
         cdef Client* c = exec_client(&self.x, fd, flags, 0)
         self.x.stats.connections += 1
+        if tls is not None:
+            tls_attach(&self.x, c, tls[0], tls[1], tls[2])
         return c.id
 
     def serve(self, list events):
@@ -269,7 +296,7 @@ cdef class Engine:
             io_read_again(&self.x)
         for fd, mask in left:
             c = client_by_fd(&self.x.clients, fd)
-            if c == NULL or c.flags & CL_TLS:
+            if c == NULL:
                 others.append((fd, mask))
                 continue
             if unlikely(mask & EPOLLOUT):
@@ -301,9 +328,11 @@ cdef class Engine:
         more = memory_step(&self.x)
         pause_step(&self.x)
         after_turn(&self.x)
+        tracking_broadcast(&self.x)
         if self.ks.journal.aof != NULL and self.ks.journal.aof.len and self.aof.fd >= 0:
             self.append_aof()                       # before the replies
         io_flush(&self.x)
+        self.x.stats.evicted_clients += evict_clients(&self.x.clients)
         if self.x.turn_began:
             stats_turn(&self.x.stats, env_ticks_ns(&self.env, rp_ticks() - self.x.turn_began))
             self.x.turn_began = 0
@@ -338,7 +367,7 @@ cdef class Engine:
         release_client(&self.x, c)
 
     def feed(self, uint64_t client_id, bytes data):
-        """Bytes of a client whose socket the server reads itself (TLS), or of a test's client."""
+        """Bytes of a client whose socket the server reads itself, or of a test's client."""
         cdef Client* c = client_by_id(&self.x.clients, client_id)
         cdef char* copy
         self.check_thread()
@@ -561,6 +590,7 @@ cdef class Engine:
         memory_step(&self.x)
         expire_waits(&self.x)
         clients_cron(&self.x)
+        tracking_cron(&self.x, TRACKING_US)
         self.x.stats.cron_ns += env_ticks_ns(&self.env, rp_ticks() - began)
 
     def next_deadline(self):
@@ -683,10 +713,16 @@ cdef class Engine:
         if slot == NULL:
             return False
         slot[0] = value
-        if name in ("slowlog-log-slower-than", "latency-monitor-threshold"):
+        if name in ("slowlog-log-slower-than", "latency-monitor-threshold", "commandlog-request-larger-than",
+                    "commandlog-reply-larger-than"):
             slow_thresholds(&self.x)
         elif name in ("maxmemory", "maxmemory-policy"):
             memory_limit_set(&self.x)
+            limit_clients(&self.x.clients, self.env.knobs.maxmemory_clients, self.env.knobs.maxmemory)
+        elif name == "maxmemory-clients":
+            limit_clients(&self.x.clients, self.env.knobs.maxmemory_clients, self.env.knobs.maxmemory)
+        elif name == "tracking-table-max-keys":
+            tracking_limit(&self.x, TRACKING_KEYS)
         return True
 
     def knob(self, str name):
@@ -712,9 +748,7 @@ cdef class Engine:
 
     def set_password(self, password):
         """requirepass: the default user's password; None or empty: none is needed."""
-        cdef bytes text = password or b""
-        sds_free(&self.mem, self.x.password)
-        self.x.password = sds_new(&self.mem, text, len(text)) if text else NULL
+        self.acl.set_password(password)
 
     def set_output_limit(self, int limit_class, size_t hard, size_t soft, int64_t soft_seconds):
         """client-output-buffer-limit of class 0 normal, 1 replica, 2 pubsub."""
@@ -742,6 +776,7 @@ cdef class Engine:
             "total_reads_processed": x.stats.reads, "total_writes_processed": x.stats.writes,
             "client_query_buffer_limit_disconnections": x.stats.query_limit_closed,
             "client_output_buffer_limit_disconnections": x.stats.output_limit_closed,
+            "evicted_clients": x.stats.evicted_clients,
             "eventloop_duration_cron_sum": x.stats.cron_ns // 1000,
             "eventloop_duration_max": x.stats.cycle_max_ns // 1000,
             "eventloop_cmd_per_cycle_max": x.stats.cycle_max_commands,
@@ -758,6 +793,7 @@ cdef class Engine:
             "lazyfree_pending_objects": lazy_pending(&self.ks.lazy),
             "lazyfreed_objects": self.ks.lazy.freed - self.ks.lazy.counted_from,
             **script_counters(x), "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
+            **{f"acl_access_denied_{reason}": count for reason, count in self.acl.denied().items()},
         }
 
     def waiting_counts(self):
@@ -784,6 +820,17 @@ cdef class Engine:
         cdef int64_t clients, keys
         watching_figures(&self.x, &clients, &keys)
         return clients, keys
+
+    def tracking_counts(self):
+        """(clients that track, keys remembered, readers of all of them, prefixes of BCAST)."""
+        cdef TrackingFigures f = tracking_figures(&self.x)
+        return f.clients, f.keys, f.items, f.prefixes
+
+    def check_tracking(self):
+        """Tests: raises AssertionError if an invariant of client-side caching is broken. O(all that is tracked)."""
+        cdef const char* fault = tracking_fault(&self.x)
+        if fault != NULL:
+            raise AssertionError((<bytes>fault).decode())
 
     def error_counts(self):
         """({code: replies}, True if there were too many distinct codes to count them apart)."""
@@ -882,9 +929,9 @@ cdef class Engine:
     # ------------------------------------------------------------ memory by parts
 
     def memory_by_database(self):
-        """[(id, keys, bytes of the table of keys, of that of expiries)] of the databases that hold keys."""
+        """[(id, keys, bytes of the table of keys, of that of expiries)] of databases with keys, or with a table still."""
         return [(i, self.ks.dbs[i].keys.used, dict_bytes(&self.ks.dbs[i].keys), dict_bytes(&self.ks.dbs[i].expires))
-                for i in range(self.ks.ndbs) if self.ks.dbs[i].keys.used]
+                for i in range(self.ks.ndbs) if dict_slots(&self.ks.dbs[i].keys)]
 
     def allocator_counters(self):
         """What the allocator counts: bytes in use, their peak, blocks."""
@@ -1010,6 +1057,10 @@ cdef void timed_expiry(Exec* x, CycleKind kind) noexcept nogil:
     expire_cycle(&x.expire, x.ks, kind)
     if unlikely(x.env.knobs.latency_monitor_threshold != 0):
         latency_add(x, b"expire-cycle", (x.ks.stats.expire_cycle_us - us) // 1000)
+
+
+cdef void keyspace_latency(void* ctx, const char* event, int64_t ms) noexcept nogil:
+    latency_add(<Exec*>ctx, event, ms)
 
 
 cdef bytes gather_output(Client* c):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
+from collections.abc import Sequence
 
 from redispy_core.version import REDIS_VERSION, VERSION
 
 from .config import Config, ConfigError, ConfigOpenError, Startup
+from .config_values import to_bytes
 
 HELP = """Usage: redispy-server [/path/to/redis.conf] [options] [-]
        redispy-server - (read config from stdin)
@@ -41,21 +42,16 @@ def _answer(startup: Startup) -> int:
     return 0
 
 
-def _daemonize() -> None:
-    """Leaves the terminal: the parent ends, the child has its own session and no standard streams."""
-    if os.fork():
-        os._exit(0)
-    os.setsid()
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    if null > 2:
-        os.close(null)
+def _check_user(words: Sequence[str]) -> str | None:
+    """Why a `user` line is wrong."""
+    from redispy_core.engine import check_user_line      # only who declares users pays for the import here
+    return check_user_line([to_bytes(word) for word in words])
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs redispy-server with these arguments (default: the process's); the exit status."""
     config = Config(version=REDIS_VERSION)
+    config.check_user = _check_user
     try:
         startup = config.load_argv(sys.argv[1:] if argv is None else argv, program=sys.argv[0])
     except ConfigOpenError as e:
@@ -67,7 +63,8 @@ def main(argv: list[str] | None = None) -> int:
     if startup.action != "run":
         return _answer(startup)
     if config["daemonize"]:
-        _daemonize()
+        from .process import daemonize
+        daemonize()
     return _serve(config)
 
 
@@ -75,15 +72,24 @@ def _serve(config: Config) -> int:
     from redispy_core.engine import Engine
     if config["disable-thp"]:
         Engine.disable_thp()                # before anything is mapped
+    from .acl_file import UsersError
     from .connection import BindError
     from .server import Server              # imported late: --help and bad arguments answer at once
+    from .tls_port import TlsError
     server = Server(config)
     try:
         server.start()
+    except TlsError as e:
+        server.log("warning", str(e))
+        server.log("warning", "Failed to configure TLS. Check logs for more info.")
+        return 1
     except BindError as e:
         server.log("warning", str(e))
         if config["port"]:
             server.log("warning", f"Failed listening on port {config['port']} (tcp), aborting.")
+        return 1
+    except UsersError as e:
+        server.log("warning", str(e))
         return 1
     gc.collect()
     gc.freeze()                             # what exists now lives as long as the server: never look at it again

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from .config_rewrite import RewriteError, rewrite_file
 from .config_values import KINDS, BadValue, Kind, quote, split_words, to_text
-from .settings import HIDDEN, IMMUTABLE, NO_LOADING, OBSOLETE, PROTECTED, SENTINEL_DEFAULTS, SETTINGS, Setting
+from .settings import FILE, HIDDEN, IMMUTABLE, NO_LOADING, OBSOLETE, PROTECTED, SENTINEL_DEFAULTS, SETTINGS, Setting
 
 __all__ = ["ApplyError", "Config", "ConfigError", "ConfigOpenError", "ConfigSetError", "Line", "RewriteError",
            "Startup"]
@@ -231,7 +231,8 @@ class Config:
         except BadValue as error:
             self.values.update(before)
             raise _refused(typed, str(error)) from None
-        self._apply({name: typed for name, typed in asked.items() if before[name] != self.values[name]}, before)
+        self._apply({name: typed for name, typed in asked.items()
+                     if before[name] != self.values[name] or FILE & self.rows[name].flags}, before)
 
     def _check_settable(self, names: list[str], loading: bool, local: bool) -> None:
         level = self.values.get("enable-protected-configs", "no")

@@ -95,20 +95,22 @@ def is_loopback(address: Any) -> bool:
 
 
 class Listener:
-    """Accepts clients of one listening socket."""
+    """Accepts clients of one listening socket and hands them to `take`, (descriptor, address) each."""
 
-    def __init__(self, sock: socket.socket, loop: Loop, engine: Any, *, unix: bool,
-                 may_connect: Callable[[Any], bytes | None], place: tuple[str, int] | None = None) -> None:
+    def __init__(self, sock: socket.socket, loop: Loop, *, kind: str, may_connect: Callable[[Any], bytes | None],
+                 take: Callable[[int, Any], object], a_turn: Callable[[], int] = lambda: ACCEPTS_A_TURN,
+                 place: tuple[str, int] | None = None) -> None:
         self.sock = sock
         self.place = place                                  # (address as in `bind`, port) of a TCP listener
         self.loop = loop
-        self.engine = engine
-        self.unix = unix
+        self.kind = kind                                    # tcp, tls or unix, as INFO names it
         self.may_connect = may_connect
+        self.take = take
+        self.a_turn = a_turn
         loop.watch(sock.fileno(), self._ready)
 
     def _ready(self, mask: int) -> None:
-        for _ in range(ACCEPTS_A_TURN):
+        for _ in range(self.a_turn()):
             try:
                 fd, address = self.sock._accept()           # type: ignore[attr-defined]  # a number, not an object a client
             except (BlockingIOError, InterruptedError):
@@ -119,13 +121,12 @@ class Listener:
             if refusal is not None:
                 self._refuse(fd, refusal)
                 continue
-            self.engine.accept(fd, self.unix)
-            self.loop.watch_client(fd)
+            self.take(fd, address)
 
-    @staticmethod
-    def _refuse(fd: int, text: bytes) -> None:
+    def _refuse(self, fd: int, text: bytes) -> None:
         try:
-            os.write(fd, text)
+            if self.kind != "tls":                          # there it would have to wait for a handshake
+                os.write(fd, text)
         except OSError:
             pass                                            # the peer need not read it
         os.close(fd)

@@ -61,7 +61,7 @@ def server_section(s: Server) -> Rows:
         ("arch_bits", 64 if sys.maxsize > 2**32 else 32), ("monotonic_clock", s.facts["monotonic_clock"]),
         ("multiplexing_api", s.loop.poller.name), ("atomicvar_api", "c11-builtin"),
         ("gcc_version", platform.python_compiler().split(" ")[-1].strip("[]() ")), ("process_id", os.getpid()),
-        ("process_supervised", s.config["supervised"]), ("run_id", s.run_id), ("tcp_port", s.config["port"]),
+        ("process_supervised", s.config["supervised"]), ("run_id", s.run_id), ("tcp_port", s.config["port"] or s.config["tls-port"]),
         ("server_time_usec", int(now * 1_000_000)), ("uptime_in_seconds", uptime),
         ("uptime_in_days", uptime // 86400), ("hz", s.config["hz"]), ("configured_hz", s.config["hz"]),
         ("lru_clock", s.engine.counters()["lru_clock"]), ("executable", s.executable),
@@ -75,10 +75,11 @@ def clients_section(s: Server) -> Rows:
     t = s.engine.client_totals()
     _, keys, keys_on_nokey = s.engine.waiting_counts()
     watching, watched = s.engine.watching_counts()
+    tracking, *_ = s.engine.tracking_counts()
     return [
         ("connected_clients", t["connected"]), ("cluster_connections", 0), ("maxclients", s.config["maxclients"]),
         ("client_recent_max_input_buffer", t["max_input"]), ("client_recent_max_output_buffer", t["max_output"]),
-        ("blocked_clients", t["blocked"]), ("tracking_clients", 0), ("pubsub_clients", t["pubsub"]),
+        ("blocked_clients", t["blocked"]), ("tracking_clients", tracking), ("pubsub_clients", t["pubsub"]),
         ("watching_clients", watching), ("clients_in_timeout_table", 0), ("total_watched_keys", watched),
         ("total_blocking_keys", keys), ("total_blocking_keys_on_nokey", keys_on_nokey),
     ]
@@ -166,6 +167,7 @@ def stats_section(s: Server) -> Rows:
     """# Stats"""
     c = s.engine.counters()
     channels, patterns, shards = s.engine.topic_counts()
+    _, tracked_keys, items, prefixes = s.engine.tracking_counts()
     rate = s.rates
     plain = ("total_connections_received", "total_commands_processed")
     rows: Rows = [(name, c[name]) for name in plain]
@@ -181,7 +183,7 @@ def stats_section(s: Server) -> Rows:
         ("expired_stale_perc", f"{c['expired_stale_perc_x100'] / 100:.2f}"),
         ("expired_time_cap_reached_count", c["expired_time_cap_reached_count"]),
         ("expire_cycle_cpu_milliseconds", c["expire_cycle_cpu_milliseconds"]), ("evicted_keys", c["evicted_keys"]),
-        ("evicted_clients", 0), ("evicted_scripts", c["evicted_scripts"]),
+        ("evicted_clients", c["evicted_clients"]), ("evicted_scripts", c["evicted_scripts"]),
         ("total_eviction_exceeded_time", c["total_eviction_exceeded_time"]),
         ("current_eviction_exceeded_time", c["current_eviction_exceeded_time"]),
         ("keyspace_hits", c["keyspace_hits"]), ("keyspace_misses", c["keyspace_misses"]),
@@ -189,8 +191,8 @@ def stats_section(s: Server) -> Rows:
         ("latest_fork_usec", s.children.fork_us), ("total_forks", s.children.forks), ("migrate_cached_sockets", 0),
         ("slave_expires_tracked_keys", 0), ("active_defrag_hits", 0), ("active_defrag_misses", 0),
         ("active_defrag_key_hits", 0), ("active_defrag_key_misses", 0), ("total_active_defrag_time", 0),
-        ("current_active_defrag_time", 0), ("tracking_total_keys", 0), ("tracking_total_items", 0),
-        ("tracking_total_prefixes", 0), ("unexpected_error_replies", c["unexpected_error_replies"]),
+        ("current_active_defrag_time", 0), ("tracking_total_keys", tracked_keys), ("tracking_total_items", items),
+        ("tracking_total_prefixes", prefixes), ("unexpected_error_replies", c["unexpected_error_replies"]),
         ("total_error_replies", c["total_error_replies"]), ("dump_payload_sanitizations", 0),
         ("total_reads_processed", c["total_reads_processed"]),
         ("total_writes_processed", c["total_writes_processed"]), ("io_threaded_reads_processed", 0),
@@ -203,8 +205,8 @@ def stats_section(s: Server) -> Rows:
         ("instantaneous_eventloop_cycles_per_sec", rate.per_second("eventloop_cycles")),
         ("instantaneous_eventloop_duration_usec",
          rate.per_second("eventloop_duration_sum") // max(1, rate.per_second("eventloop_cycles"))),
-        ("acl_access_denied_auth", 0), ("acl_access_denied_cmd", 0), ("acl_access_denied_key", 0),
-        ("acl_access_denied_channel", 0),
+        *((name, c[name]) for name in ("acl_access_denied_auth", "acl_access_denied_cmd", "acl_access_denied_key",
+                                       "acl_access_denied_channel")),
     ]
 
 

@@ -6,6 +6,7 @@ import os
 import resource
 import secrets
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -19,15 +20,21 @@ from . import info
 from .config import ApplyError, Config, ConfigSetError, RewriteError
 from .connection import (BindError, Listener, is_loopback, listen_tcp, listen_unix,
                          set_keepalive)
+from .acl_file import AclFile
 from .aof_files import AofFiles
 from .children import Children
 from .loading import Loading, Stopped
 from .logs import Log
 from .loop import Loop
+from .process import Process
+from .tls_port import SETTINGS as TLS_SETTINGS
+from .tls_port import TlsError, TlsPort
 from .saving import Saving
 from .shutdown import Shutdown
 
 OK = Status(b"OK")
+PORTS = {"tcp": "port", "tls": "tls-port"}
+NO_PORT = "Unable to listen on this port. Check server logs."
 RESERVED_FDS = 32               # descriptors kept for listeners, files and the log
 
 
@@ -37,10 +44,15 @@ class Server:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.log = Log(config["loglevel"], self._log_path())
+        self.log.set_format(config["log-format"], config["log-timestamp-format"])
+        if config["syslog-enabled"]:
+            self.log.open_syslog(config["syslog-ident"], config["syslog-facility"])
         self.engine = Engine(config["databases"])
         self.engine.log = self.log
         self.loop = Loop(self.engine)
         self.loop.on_close = os.close
+        self.tls = TlsPort(self)
+        self.process = Process(self)
         self.listeners: list[Listener] = []
         self.started = time.time()
         self.run_id = secrets.token_hex(20)
@@ -57,10 +69,12 @@ class Server:
         self.stopping = False
         self._listening = 0                 # bits of Engine.journal_to
         self.children = Children(self.engine, self.loop, self.log)
+        self.children.on_change.append(self._child_changed)
         self.loading = Loading(self)
         self.saving = Saving(self)
         self.aof = AofFiles(self)
         self.shutdown = Shutdown(self)
+        self.acl_file = AclFile(self)
         self._unix_path: str | None = None
         self._push_settings()
         self._hook_settings()
@@ -86,7 +100,10 @@ class Server:
 
     def _hook_settings(self) -> None:
         on = self.config.on_apply
+        self.process.hook_settings()
         on("loglevel", lambda old, new: self.log.set_level(new))
+        self.config.on_apply_group(("log-format", "log-timestamp-format"), lambda: self.log.set_format(
+            self.config["log-format"], self.config["log-timestamp-format"]))
         on("requirepass", lambda old, new: self.engine.set_password(_secret(new)))
         on("client-output-buffer-limit", lambda old, new: self._push_output_limits())
         on("dir", lambda old, new: os.chdir(new))
@@ -99,8 +116,9 @@ class Server:
         on("aof-disable-auto-gc", lambda old, new: self.aof.drop_history())
         on("key-load-delay", lambda old, new: setattr(self.engine, "key_load_delay", new))
         on("appendonly", lambda old, new: self._switch_aof(new))
-        on("bind", lambda old, new: self._rebind("Failed to bind to specified addresses."))
-        on("port", lambda old, new: self._rebind("Unable to listen on this port. Check server logs."))
+        on("bind", lambda old, new: self._rebind("Failed to bind to specified addresses.", "tcp", "tls"))
+        on("port", lambda old, new: self._rebind(NO_PORT, "tcp"))
+        self.config.on_apply_group(("tls-port", *TLS_SETTINGS), self._retls)
 
     def _tell_excess(self, limit: int) -> None:
         """Keys are evicted at the end of this turn, if the policy allows it."""
@@ -110,20 +128,27 @@ class Server:
             self.log("warning", f"WARNING: {used} bytes are in use, more than the new maxmemory of {limit}: keys will "
                                 f"be evicted or writes refused, as maxmemory-policy {policy} says")
 
-    def _rebind(self, refusal_text: str) -> None:
+    def _rebind(self, refusal_text: str, *kinds: str) -> None:
         """Opens what is new before it closes what is no longer wanted; what stays is not touched."""
-        tcp = [x for x in self.listeners if not x.unix]
-        kept = {x.place for x in tcp}
-        wanted = [(str(a), self.config["port"]) for a in self.config["bind"]] if self.config["port"] else []
+        mine = [x for x in self.listeners if x.kind in kinds]
+        kept = {(x.kind, x.place) for x in mine}
+        wanted = [(kind, (str(a), self.config[PORTS[kind]])) for kind in kinds if self.config[PORTS[kind]]
+                  for a in self.config["bind"]]
         try:
-            self._listen([address for address, port in wanted if (address, port) not in kept])
+            for kind in kinds:
+                self._listen(kind, [place[0] for k, place in wanted if k == kind and (k, place) not in kept])
         except BindError as e:
             self.log("warning", str(e))
+            for listener in [x for x in self.listeners if x not in mine and x.kind in kinds]:
+                self._unlisten(listener)
             raise ApplyError(refusal_text) from e
-        for listener in tcp:
-            if listener.place not in wanted:
-                listener.close()
-                self.listeners.remove(listener)
+        for listener in mine:
+            if (listener.kind, listener.place) not in wanted:
+                self._unlisten(listener)
+
+    def _unlisten(self, listener: Listener) -> None:
+        listener.close()
+        self.listeners.remove(listener)
 
     def _raise_fd_limit(self, clients: int, *, must: bool = False) -> None:
         """Makes room for that many clients' descriptors; lowers maxclients where the system refuses."""
@@ -146,6 +171,10 @@ class Server:
         self.log("warning", f"maxclients lowered from {clients} to {soft - RESERVED_FDS}: the limit of open files "
                             f"is {soft}")
         self.config.assign("maxclients", str(soft - RESERVED_FDS))
+
+    def _child_changed(self) -> None:
+        if self.children.active is not None:
+            self.process.oom.of_child(self.children.active.pid)
 
     # ---------------------------------------------------------------- durability
 
@@ -176,43 +205,89 @@ class Server:
 
     # ---------------------------------------------------------------- listening
 
-    def _listen(self, addresses: list[str]) -> None:
-        port = self.config["port"]
+    def _listen(self, kind: str, addresses: list[str]) -> None:
+        """Opens the TCP ports of a kind, tcp or tls."""
+        port = self.config[PORTS[kind]]
         for address, sock in listen_tcp(addresses, port, self.config["tcp-backlog"]):
             set_keepalive(sock, self.config["tcp-keepalive"])
-            self.listeners.append(Listener(sock, self.loop, self.engine, unix=False, may_connect=self._may_connect,
-                                           place=(address, port)))
+            self._add_listener(kind, sock, (address, port))
+
+    def _add_listener(self, kind: str, sock: socket.socket, place: tuple[str, int] | None = None) -> None:
+        take: dict[str, Callable[[int, Any], object]] = {"tcp": self._take, "unix": self._take_unix,
+                                                         "tls": self.tls.accept}
+        limit = {}
+        may_connect = self._may_connect
+        if kind == "tls":
+            limit["a_turn"] = lambda: int(self.config["max-new-tls-connections-per-cycle"])
+            may_connect = lambda address: self._crowded()   # protected-mode answers when the handshake is done
+        self.listeners.append(Listener(sock, self.loop, kind=kind, may_connect=may_connect, take=take[kind],
+                                       place=place, **limit))
+
+    def _take(self, fd: int, address: Any) -> None:
+        self.engine.accept(fd)
+        self.loop.watch_client(fd)
+
+    def _take_unix(self, fd: int, address: Any) -> None:
+        self.engine.accept(fd, True)
+        self.loop.watch_client(fd)
+
+    def _retls(self) -> None:
+        """Makes what the tls-* settings say so, or leaves all as it was."""
+        try:
+            contexts = self.tls.make_contexts()
+        except TlsError as e:
+            self.log("warning", str(e))
+            raise ApplyError("Unable to update TLS configuration. Check server logs.") from e
+        before = self.tls.use(contexts)
+        try:
+            self._rebind(NO_PORT, "tls")
+        except ApplyError:
+            self.tls.use(before)
+            raise
 
     def open_listeners(self) -> None:
-        """Binds all that the settings ask for. Raises BindError."""
-        if self.config["port"]:
-            self._listen([str(a) for a in self.config["bind"]])
+        """Binds all that the settings ask for. Raises BindError, TlsError."""
+        self.tls.use(self.tls.make_contexts())
+        for kind, port in PORTS.items():
+            if self.config[port]:
+                self._listen(kind, [str(a) for a in self.config["bind"]])
         path = self.config["unixsocket"]
         if path:
             sock = listen_unix(path, self.config["unixsocketperm"], self.config["tcp-backlog"])
             self._unix_path = path
-            self.listeners.append(Listener(sock, self.loop, self.engine, unix=True, may_connect=self._may_connect))
+            self._add_listener("unix", sock)
         if not self.listeners:
             raise BindError("Configured to not listen anywhere, exiting.")
 
     def _may_connect(self, address: Any) -> bytes | None:
         """The text that refuses a new connection, or None."""
-        if self.engine.client_count() >= self.config["maxclients"]:
+        return self._crowded() or self.protected(address)
+
+    def _crowded(self) -> bytes | None:
+        if self.engine.client_count() + len(self.tls) >= self.config["maxclients"]:
             self.engine.count_rejected()
             return refusal("MAXCLIENTS")
-        if self.config["protected-mode"] and not self.config["requirepass"] and not is_loopback(address):
+        return None
+
+    def protected(self, address: Any) -> bytes | None:
+        """The text that protected-mode has for a peer from elsewhere, or None."""
+        if self.config["protected-mode"] and self.engine.acl.default_nopass and not is_loopback(address):
             return refusal("PROTECTED_MODE")
         return None
+
+    def _listens(self, kind: str) -> bool:
+        return any(x.kind == kind for x in self.listeners)
 
     def listener_texts(self) -> list[str]:
         """INFO's listenerN values."""
         texts = []
-        tcp = [x for x in self.listeners if not x.unix]
-        if tcp:
-            addresses = "".join(f",bind={a}" for a in self.config["bind"])
+        addresses = "".join(f",bind={a}" for a in self.config["bind"])
+        if self._listens("tcp"):
             texts.append(f"name=tcp{addresses},port={self.config['port']}")
         if self._unix_path:
             texts.append(f"name=unix,bind={self._unix_path}")
+        if self._listens("tls"):
+            texts.append(f"name=tls{addresses},port={self.config['tls-port']}")
         return texts
 
     # ---------------------------------------------------------------- commands of the server
@@ -223,13 +298,15 @@ class Server:
             "CONFIG|REWRITE": self._config_rewrite, "CONFIG|RESETSTAT": self._config_resetstat,
             "SHUTDOWN": self.shutdown.command, "LASTSAVE": lambda call: self.saving.last_save,
             "SAVE": self.saving.save_command, "BGSAVE": self.saving.bgsave_command,
-            "BGREWRITEAOF": self.aof.bgrewriteaof_command}
+            "BGREWRITEAOF": self.aof.bgrewriteaof_command,
+            "ACL|LOAD": self.acl_file.load_command, "ACL|SAVE": self.acl_file.save_command}
         for name, body in bodies.items():
             self.engine.bind(name, body)
         self.engine.hooks["flushall"] = self.saving.all_flushed
         self.engine.hooks["debug|reload"] = self.saving.reload_command
         self.engine.hooks["debug|aof-flush-sleep"] = self.aof.flush_sleep_command
         self.engine.hooks["debug|loadaof"] = self.aof.loadaof_command
+        self.engine.hooks["debug|config-rewrite-force-all"] = lambda: self._config_rewrite(None, force_all=True)
         for line in self.config.renames:
             self.engine.registry.rename(*line.args[:2])
 
@@ -244,14 +321,15 @@ class Server:
         if len(words) % 2:
             raise Error(error_text("SYNTAX") if len(words) > 1 else error_text("ARITY", "config|set"))
         try:
-            self.config.set(list(zip(words[::2], words[1::2])), local=self.engine.client_is_local(call.client_id))
+            self.config.set(list(zip(words[::2], words[1::2])), local=self.engine.client_is_local(call.client_id),
+                            loading=self.loading.progress is not None)
         except ConfigSetError as e:
             raise prefixed("LOADING" if e.loading else "ERR", e) from None
         return OK
 
-    def _config_rewrite(self, call: Any) -> Status:
+    def _config_rewrite(self, call: Any, force_all: bool = False) -> Status:
         try:
-            self.config.rewrite()
+            self.config.rewrite(force_all=force_all)
         except RewriteError as e:
             self.log("warning", f"CONFIG REWRITE failed: {e}")
             raise prefixed("ERR", e) from None
@@ -277,12 +355,14 @@ class Server:
             self.saving.cron()
             self.aof.cron()
             self.shutdown.act()
+        self.process.reports.watchdog()
         self.rates.sample()
         return 1.0 / int(self.config["hz"])
 
     def start(self) -> None:
-        """Binds, announces itself, prepares timers and signals. Raises BindError."""
+        """Makes the users, binds, announces itself, prepares timers and signals. Raises BindError, UsersError."""
         os.chdir(self.config["dir"])
+        self.acl_file.at_start()
         self._raise_fd_limit(self.config["maxclients"])
         self.open_listeners()
         self._announce()
@@ -295,15 +375,13 @@ class Server:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         self.loop.call_later(0, self._cron)
-        if self.config["pidfile"]:
-            self._write_pidfile()
+        self.process.start(info.info_text(self, ["server"]))
 
     def _warn_without_effect(self) -> None:
         """Settings that are understood and stored, and do nothing in this version: nobody shall rely on them."""
         c = self.config
         asked = {
-            "user": c.users, "aclfile": c["aclfile"],
-            "tls-port": c["tls-port"], "replicaof": c["replicaof"], "cluster-enabled": c["cluster-enabled"],
+            "replicaof": c["replicaof"], "cluster-enabled": c["cluster-enabled"],
             "loadmodule": c.modules,
         }
         for name, value in asked.items():
@@ -314,9 +392,9 @@ class Server:
             c.assign("activedefrag", "no")
 
     def _announce(self) -> None:
-        where = f"Port: {self.config['port']}"
+        where = f"Port: {self.config['port'] or self.config['tls-port']}"
         logo = f"redispy {VERSION} (Redis {REDIS_VERSION} compatible)\n {where}\n PID: {os.getpid()}\n"
-        if self.config["always-show-logo"] or sys.stdout.isatty():
+        if self.config["always-show-logo"] or (not self.log.path and not self.log.to_syslog and sys.stdout.isatty()):
             self.log.raw(logo)
         else:
             self.log("notice", f"redispy {VERSION}, {where}, PID: {os.getpid()}")
@@ -324,17 +402,10 @@ class Server:
 
     def ready(self) -> None:
         """Says that clients are served from now on."""
-        if any(not x.unix for x in self.listeners):
-            self.log("notice", "Ready to accept connections tcp")
-        if self._unix_path:
-            self.log("notice", "Ready to accept connections unix")
-
-    def _write_pidfile(self) -> None:
-        try:
-            with open(self.config["pidfile"], "w", encoding="ascii") as f:
-                f.write(f"{os.getpid()}\n")
-        except OSError as e:
-            self.log("warning", f"Failed to write PID file: {e.strerror}")
+        for kind in ("tcp", "unix", "tls"):
+            if self._listens(kind):
+                self.log("notice", f"Ready to accept connections {kind}")
+        self.process.tell("STATUS=Ready to accept connections\nREADY=1\n")
 
     def run(self) -> int:
         """Loads what is on disk, then serves until a signal or SHUTDOWN; the exit status."""
@@ -360,9 +431,11 @@ class Server:
     def _finish(self) -> None:
         for listener in self.listeners:
             listener.close()
-        for path in (self._unix_path, self.config["pidfile"]):
-            if path:
-                _remove(path)
+        self.tls.close()
+        if self._unix_path:
+            _remove(self._unix_path)
+        self.process.stop()
+        self.process.tell("STOPPING=1\n")
         self.log("warning", "Redis is now ready to exit, bye bye...")
         self.loop.close()
 

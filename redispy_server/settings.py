@@ -26,10 +26,11 @@ class Flag(enum.Flag):
     NO_LOADING = enum.auto()     # CONFIG SET is refused while a data set is loaded
     SENSITIVE = enum.auto()      # its value stays out of logs
     HIDDEN = enum.auto()         # debugging: only an exact name shows it
+    FILE = enum.auto()           # names a file with more settings in it: takes effect even if it is set as it was
 
 
 NONE, IMMUTABLE, PROTECTED = Flag.NONE, Flag.IMMUTABLE, Flag.PROTECTED
-NO_LOADING, SENSITIVE, HIDDEN = Flag.NO_LOADING, Flag.SENSITIVE, Flag.HIDDEN
+NO_LOADING, SENSITIVE, HIDDEN, FILE = Flag.NO_LOADING, Flag.SENSITIVE, Flag.HIDDEN, Flag.FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,15 +169,15 @@ SETTINGS: tuple[Setting, ...] = (
     _bool("tls-replication", False),
     _bool("tls-prefer-server-ciphers", False),
     _bool("tls-session-caching", True),
-    _text("tls-cert-file", None),
-    _text("tls-key-file", None),
+    _text("tls-cert-file", None, flags=FILE),
+    _text("tls-key-file", None, flags=FILE),
     _text("tls-key-file-pass", None, flags=SENSITIVE),
-    _text("tls-client-cert-file", None),
-    _text("tls-client-key-file", None),
+    _text("tls-client-cert-file", None, flags=FILE),
+    _text("tls-client-key-file", None, flags=FILE),
     _text("tls-client-key-file-pass", None, flags=SENSITIVE),
-    _text("tls-dh-params-file", None),
-    _text("tls-ca-cert-file", None),
-    _text("tls-ca-cert-dir", None),
+    _text("tls-dh-params-file", None, flags=FILE),
+    _text("tls-ca-cert-file", None, flags=FILE),
+    _text("tls-ca-cert-dir", None, flags=FILE),
     _text("tls-protocols", None),
     _text("tls-ciphers", None),
     _text("tls-ciphersuites", None),
@@ -226,6 +227,10 @@ SETTINGS: tuple[Setting, ...] = (
     _int("slowlog-max-len", 128, 0, LONG_MAX, aliases=("commandlog-slow-execution-max-len",)),
     _int("busy-reply-threshold", 5000, 0, LONG_MAX, aliases=("lua-time-limit",)),
     _int("slowlog-log-slower-than", 10000, -1, LONG_MAX, aliases=("commandlog-execution-slower-than",)),
+    _int("commandlog-request-larger-than", MB, -1, LONG_MAX),
+    _int("commandlog-large-request-max-len", 128, 0, LONG_MAX),
+    _int("commandlog-reply-larger-than", MB, -1, LONG_MAX),
+    _int("commandlog-large-reply-max-len", 128, 0, LONG_MAX),
     _int("latency-monitor-threshold", 0, 0, LONG_MAX),
     Setting("latency-tracking-info-percentiles", "percentiles", (50.0, 99.0, 99.9), always=True),
     _bool("lua-enable-deprecated-api", False, flags=IMMUTABLE | HIDDEN),

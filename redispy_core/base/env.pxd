@@ -28,6 +28,10 @@ cdef struct Knobs:
     int64_t timeout
     int64_t slowlog_log_slower_than
     int64_t slowlog_max_len
+    int64_t commandlog_request_larger_than
+    int64_t commandlog_large_request_max_len
+    int64_t commandlog_reply_larger_than
+    int64_t commandlog_large_reply_max_len
     int64_t latency_monitor_threshold
     int64_t latency_tracking
     int64_t notify_keyspace_events
@@ -59,6 +63,8 @@ cdef struct Knobs:
     int64_t cluster_enabled
     int64_t hide_user_data_from_log
     int64_t replica_ignore_maxmemory
+    int64_t acllog_max_len
+    int64_t acl_pubsub_default     # 0: allchannels, 1: resetchannels
 
 cdef enum MaxmemoryPolicy:
     POLICY_LRU = 1
@@ -95,4 +101,5 @@ cdef inline int64_t env_ticks_ns(const Env* e, uint64_t ticks) noexcept nogil:  
 cdef uint64_t env_rand(Env* e) noexcept nogil                    # 64 random bits, O(1)
 cdef uint64_t env_rand_below(Env* e, uint64_t n) noexcept nogil  # uniform in [0, n), n > 0
 cdef double env_rand_unit(Env* e) noexcept nogil                 # uniform in [0, 1)
+cdef void env_secret(Env* e, void* out, size_t n) noexcept nogil   # n bytes that nobody can guess, at most 1024; the seed's while the clock is frozen
 cdef int64_t* env_knob(Env* e, const char* name) noexcept nogil  # address of a setting by directive name, or NULL; O(n)

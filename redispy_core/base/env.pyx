@@ -38,6 +38,8 @@ KNOBS = {
     "lazyfree_lazy_server_del": 0, "lazyfree_lazy_user_del": 0, "lazyfree_lazy_user_flush": 0,
     "proto_max_bulk_len": 512 << 20, "proto_inline_max_size": 64 << 10, "client_query_buffer_limit": 1 << 30,
     "maxclients": 10000, "timeout": 0, "slowlog_log_slower_than": 10000, "slowlog_max_len": 128,
+    "commandlog_request_larger_than": 1 << 20, "commandlog_large_request_max_len": 128,
+    "commandlog_reply_larger_than": 1 << 20, "commandlog_large_reply_max_len": 128,
     "latency_monitor_threshold": 0, "latency_tracking": 1, "notify_keyspace_events": 0,
     "tracking_table_max_keys": 1000000, "list_max_listpack_size": -2, "list_compress_depth": 0,
     "hash_max_listpack_entries": 512, "hash_max_listpack_value": 64, "set_max_intset_entries": 512,
@@ -48,6 +50,7 @@ KNOBS = {
     "aof_timestamp_enabled": 0, "busy_reply_threshold": 5000, "stop_writes_on_bgsave_error": 1,
     "min_replicas_to_write": 0, "min_replicas_max_lag": 10, "cluster_enabled": 0, "hide_user_data_from_log": 0,
     "replica_ignore_maxmemory": 1,
+    "acllog_max_len": 128, "acl_pubsub_default": 1,
 }
 
 cdef struct KnobRow:
@@ -55,7 +58,7 @@ cdef struct KnobRow:
     size_t offset
     int64_t default
 
-cdef KnobRow knob_rows[64]
+cdef KnobRow knob_rows[128]
 cdef int knob_count = 0
 cdef list knob_names = []           # keeps the names' bytes alive
 
@@ -123,6 +126,15 @@ cdef void env_seed(Env* e, uint64_t seed) noexcept nogil:
     cdef int i
     for i in range(4):
         e.rng[i] = splitmix(&seed)
+
+
+cdef void env_secret(Env* e, void* out, size_t n) noexcept nogil:
+    cdef size_t i
+    if not e.frozen:
+        system_random(out, n)
+        return
+    for i in range(n):
+        (<unsigned char*>out)[i] = env_rand(e) & 255
 
 
 cdef inline uint64_t rotl(uint64_t x, int k) noexcept nogil:

@@ -1,6 +1,10 @@
 /* What Cython cannot say: branch hints, assertions, byte order. Included by every room, knows nothing of Redis. */
 #ifndef REDISPY_RP_H
 #define REDISPY_RP_H
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +25,8 @@
 #define rp_bswap32(x) __builtin_bswap32(x)
 #define rp_bswap16(x) __builtin_bswap16(x)
 
-/* An impossible state: say where, stop at once. Never for anything that a client can cause. */
+/* An impossible state: say where, stop at once. Never for anything that a client can cause. The text goes with the
+ * signal, so that a crash report (base/crash.h) can show it, whichever module's copy of this function it comes from. */
 #define rp_assert(cond) \
     do { if (rp_unlikely(!(cond))) rp_assert_failed(#cond, __FILE__, __LINE__); } while (0)
 #define rp_panic(msg) rp_assert_failed(msg, __FILE__, __LINE__)
@@ -29,8 +34,13 @@
 static inline __attribute__((noreturn, unused, cold)) void
 rp_assert_failed(const char *cond, const char *file, int line)
 {
-    fprintf(stderr, "=== ASSERTION FAILED ===\n==> %s:%d '%s' is not true\n", file, line, cond);
+    static char text[512];
+    snprintf(text, sizeof text, "=== ASSERTION FAILED ===\n==> %s:%d '%s' is not true\n", file, line, cond);
+    fputs(text, stderr);
     fflush(stderr);
+#if defined(__GLIBC__)
+    pthread_sigqueue(pthread_self(), SIGABRT, (union sigval){.sival_ptr = text});
+#endif
     abort();
 }
 

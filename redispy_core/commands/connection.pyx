@@ -1,16 +1,15 @@
-"""Connection commands: HELLO, AUTH, SELECT, PING, ECHO, QUIT, RESET and CLIENT (contract of the bodies: exec/client's Ctx).
+"""Connection commands: HELLO, AUTH, SELECT, PING, ECHO, QUIT, RESET and most of CLIENT (contract of the bodies: exec/client's Ctx).
 
-Who may log in is asked through Exec.authenticate; without it there is the default user alone, with requirepass. What
-other rooms keep of a client (MULTI, subscriptions, tracking) they forget themselves at RESET (exec_on_reset).
+Users and their passwords are exec/acl's. What other rooms keep of a client (MULTI, subscriptions, tracking) they forget
+themselves at RESET (exec_on_reset).
 """
-from libc.stdint cimport INT32_MAX, INT32_MIN, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, INT32_MIN, int64_t, uint64_t
 from libc.string cimport strlen
-from ..base.codec cimport sha256
-from ..base.num cimport add_overflows, num_parse_i64
-from ..base.sds cimport Sds, Slice, sds_append, sds_free, sds_new, slice_of
+from ..base.num cimport add_overflows
+from ..base.sds cimport Sds, Slice, slice_of
+from ..exec.acl cimport acl_admit, acl_default_nopass, acl_login, acl_login_failed
 from ..exec.args cimport *
 from ..exec.client cimport *
-from ..exec.client_info cimport ADDR_MAX, client_addr, client_info
 from ..exec.dispatch cimport Exec
 from ..exec.pause cimport PAUSE_BY_CLIENT, PAUSE_MODE_ALL, PAUSE_MODE_WRITE, pause_clients, unpause_clients
 from ..exec.registry cimport bind
@@ -30,48 +29,21 @@ cdef inline Exec* exec_of(Ctx* x) noexcept nogil:
 
 # ---------------------------------------------------------------- who it is
 
-cdef bint same_secret(Slice a, Slice b) noexcept nogil:
-    """Equal, in a time that tells nothing of where they differ: digests are compared whole."""
-    cdef uint8_t[32] da
-    cdef uint8_t[32] db
-    cdef uint8_t differ = 0
-    cdef int i
-    sha256(a.ptr, a.len, da)
-    sha256(b.ptr, b.len, db)
-    for i in range(32):
-        differ |= da[i] ^ db[i]
-    return differ == 0
-
-
-cdef inline void logged_in(Client* c) noexcept nogil:
-    c.authenticated = True
-    c.gates &= ~<uint32_t>G_NOAUTH
-
-
-cdef bint authenticate(Ctx* x, Slice user, Slice password) noexcept nogil:
-    cdef Exec* e = exec_of(x)
-    cdef bint known = bytes_equal(user, slice_of(b"default", 7))
-    cdef bint fits
-    if e.authenticate != NULL:
-        return e.authenticate(e, x.client, user, password)
-    fits = e.password == NULL or same_secret(password, slice_of(e.password.data, e.password.len))
-    if not (known and fits):
-        return False
-    logged_in(x.client)
-    return True
-
-
-cdef bint needs_login(Ctx* x) noexcept nogil:
-    return exec_of(x).password != NULL and not x.client.authenticated
+cdef bint login_or_reply(Ctx* x, Slice user, Slice password) noexcept nogil:
+    if acl_login(exec_of(x), x.client, user, password):
+        return True
+    acl_login_failed(exec_of(x), x.client, x.argv[0], user)
+    err(x, E_WRONGPASS)
+    return False
 
 
 cdef int auth_command(Ctx* x) noexcept nogil:
     if x.argc > 3:
         return syntax_error(x)
-    if x.argc == 2 and exec_of(x).password == NULL and exec_of(x).authenticate == NULL:
+    if x.argc == 2 and acl_default_nopass(exec_of(x)):
         return err(x, E_AUTH_NO_PASSWORD)
-    if not authenticate(x, x.argv[1] if x.argc == 3 else slice_of(b"default", 7), x.argv[x.argc - 1]):
-        return err(x, E_WRONGPASS)
+    if not login_or_reply(x, x.argv[1] if x.argc == 3 else slice_of(b"default", 7), x.argv[x.argc - 1]):
+        return 0
     return reply_ok(x.out)
 
 
@@ -154,9 +126,9 @@ cdef int hello_command(Ctx* x) noexcept nogil:
     cdef Hello h
     if not parse_hello_or_reply(x, &h):
         return 0
-    if h.auth and not authenticate(x, h.user, h.password):
-        return err(x, E_WRONGPASS)
-    if needs_login(x):
+    if h.auth and not login_or_reply(x, h.user, h.password):
+        return 0
+    if exec_of(x).login_needed and not x.client.authenticated:
         return err(x, E_NOAUTH_HELLO)
     if h.named:
         sds_assign(x.mem, &x.client.name, h.name)
@@ -216,11 +188,8 @@ cdef int reset_command(Ctx* x) noexcept nogil:
     c.out.resp = 2
     c.db = &x.ks.dbs[0]
     sds_assign(x.mem, &c.name, slice_of(NULL, 0))
-    if e.password == NULL:
-        logged_in(c)
-    else:
-        c.authenticated = False
-        c.gates |= G_NOAUTH
+    if not c.flags & CL_FAKE:
+        acl_admit(e, c)
     return reply_status(x.out, b"RESET")
 
 
@@ -291,213 +260,6 @@ cdef int client_reply_command(Ctx* x) noexcept nogil:
     return syntax_error(x)
 
 
-# ---------------------------------------------------------------- CLIENT LIST, INFO, KILL
-
-cdef enum ClientType:
-    TYPE_ANY = -1
-    TYPE_NORMAL = 0
-    TYPE_REPLICA = 1
-    TYPE_PUBSUB = 2
-    TYPE_PRIMARY = 3
-    TYPE_UNKNOWN = 4
-
-
-cdef ClientType type_of_word(Slice s) noexcept nogil:
-    if word_is(s, b"normal"):
-        return TYPE_NORMAL
-    if word_is(s, b"replica") or word_is(s, b"slave"):
-        return TYPE_REPLICA
-    if word_is(s, b"pubsub"):
-        return TYPE_PUBSUB
-    if word_is(s, b"master") or word_is(s, b"primary"):
-        return TYPE_PRIMARY
-    return TYPE_UNKNOWN
-
-
-cdef ClientType type_of_client(const Client* c) noexcept nogil:
-    if c.flags & CL_PRIMARY:
-        return TYPE_PRIMARY
-    if c.flags & CL_REPLICA and not c.flags & CL_MONITOR:
-        return TYPE_REPLICA
-    return TYPE_PUBSUB if c.flags & CL_PUBSUB else TYPE_NORMAL
-
-
-cdef int reply_info_text(Ctx* x, Sds* s) noexcept nogil:
-    reply_verbatim(x.out, s.data, s.len, b"txt")
-    sds_free(x.mem, s)
-    return 0
-
-
-cdef Sds* info_line(Ctx* x, Client* c, Sds* s) noexcept nogil:
-    cdef size_t bytes = 0
-    cdef int i
-    for i in range(x.argc):
-        bytes += x.argv[i].len
-    return sds_append(x.mem, client_info(exec_of(x), c, bytes, s), b"\n", 1)
-
-
-cdef int client_info_command(Ctx* x) noexcept nogil:
-    return reply_info_text(x, info_line(x, x.client, sds_new(x.mem, NULL, 0)))
-
-
-cdef int list_ids(Ctx* x) noexcept nogil:
-    cdef Sds* s
-    cdef Client* c
-    cdef int64_t id
-    cdef int i
-    for i in range(3, x.argc):
-        if not i64_or_err(x, x.argv[i], &id, E_CLIENT_ID_INVALID):
-            return 0
-    s = sds_new(x.mem, NULL, 0)
-    for i in range(3, x.argc):
-        num_parse_i64(x.argv[i].ptr, x.argv[i].len, &id)
-        c = client_by_id(&exec_of(x).clients, id)
-        if c != NULL and not c.flags & CL_FAKE:
-            s = info_line(x, c, s)
-    return reply_info_text(x, s)
-
-
-cdef int client_list_command(Ctx* x) noexcept nogil:
-    """CLIENT LIST [TYPE type | ID id ...]."""
-    cdef ClientType wanted = TYPE_ANY
-    cdef Client* c = exec_of(x).clients.first
-    cdef Sds* s
-    if x.argc > 3 and word_is(x.argv[2], b"id"):
-        return list_ids(x)
-    if x.argc == 4 and word_is(x.argv[2], b"type"):
-        wanted = type_of_word(x.argv[3])
-        if wanted == TYPE_UNKNOWN:
-            return err_a(x, E_CLIENT_TYPE, x.argv[3])
-    elif x.argc != 2:
-        return syntax_error(x)
-    s = sds_new(x.mem, NULL, 0)
-    while c != NULL:
-        if not c.flags & CL_FAKE and (wanted == TYPE_ANY or type_of_client(c) == wanted):
-            s = info_line(x, c, s)
-        c = c.next
-    return reply_info_text(x, s)
-
-
-cdef struct Victims:                # which clients CLIENT KILL means
-    int64_t id                      # 0: any
-    int64_t max_age                 # seconds; 0: any
-    ClientType type
-    Slice user                      # ptr NULL: any; so are addr and laddr
-    Slice addr
-    Slice laddr
-    bint skip_me
-
-
-cdef bint user_known(Ctx* x, Slice user) noexcept nogil:
-    if exec_of(x).user_exists != NULL:
-        return exec_of(x).user_exists(exec_of(x), user)
-    return bytes_equal(user, slice_of(b"default", 7))
-
-
-cdef bint positive_or_err(Ctx* x, Slice s, int64_t* out, Err bad, Err low) noexcept nogil:
-    if not i64_or_err(x, s, out, bad):
-        return False
-    if out[0] < 1:
-        err(x, low)
-        return False
-    return True
-
-
-cdef bint victim_option_or_reply(Ctx* x, Slice word, Slice value, Victims* v) noexcept nogil:
-    if word_is(word, b"id"):
-        return positive_or_err(x, value, &v.id, E_CLIENT_ID_POSITIVE, E_CLIENT_ID_POSITIVE)
-    if word_is(word, b"maxage"):
-        return positive_or_err(x, value, &v.max_age, E_MAXAGE_INT, E_MAXAGE_POSITIVE)
-    if word_is(word, b"type"):
-        v.type = type_of_word(value)
-        if v.type == TYPE_UNKNOWN:
-            err_a(x, E_CLIENT_TYPE, value)
-        return v.type != TYPE_UNKNOWN
-    if word_is(word, b"user"):
-        v.user = value
-        if not user_known(x, value):
-            err_a(x, E_NO_SUCH_USER, value)
-            return False
-        return True
-    if word_is(word, b"addr"):
-        v.addr = value
-        return True
-    if word_is(word, b"laddr"):
-        v.laddr = value
-        return True
-    if word_is(word, b"skipme") and (word_is(value, b"yes") or word_is(value, b"no")):
-        v.skip_me = word_is(value, b"yes")
-        return True
-    syntax_error(x)
-    return False
-
-
-cdef bint parse_victims_or_reply(Ctx* x, Victims* v) noexcept nogil:
-    cdef int i = 2
-    v.id = v.max_age = 0
-    v.type = TYPE_ANY
-    v.user = v.addr = v.laddr = slice_of(NULL, 0)
-    v.skip_me = x.argc != 3
-    if x.argc == 3:                 # the old form: CLIENT KILL addr
-        v.addr = x.argv[2]
-        return True
-    while i < x.argc:
-        if i + 1 == x.argc:
-            syntax_error(x)
-            return False
-        if not victim_option_or_reply(x, x.argv[i], x.argv[i + 1], v):
-            return False
-        i += 2
-    return True
-
-
-cdef bint address_is(const Client* c, Slice addr, bint local) noexcept nogil:
-    cdef char[ADDR_MAX] buf
-    return bytes_equal(addr, slice_of(buf, client_addr(c, buf, local)))
-
-
-cdef bint is_victim(Ctx* x, const Client* c, const Victims* v) noexcept nogil:
-    cdef Slice user = slice_of(b"default", 7)
-    if c.flags & (CL_FAKE | CL_CLOSE_ASAP) or (v.skip_me and c == x.client):
-        return False
-    if v.id and c.id != <uint64_t>v.id:
-        return False
-    if v.type != TYPE_ANY and type_of_client(c) != v.type:
-        return False
-    if v.max_age and (x.env.now_ms - c.created_ms) // 1000 < v.max_age:
-        return False
-    if c.user != NULL:
-        user = slice_of(c.user.data, c.user.len)
-    if v.user.ptr != NULL and not (c.authenticated and bytes_equal(user, v.user)):
-        return False
-    if v.addr.ptr != NULL and not address_is(c, v.addr, False):
-        return False
-    return v.laddr.ptr == NULL or address_is(c, v.laddr, True)
-
-
-cdef int client_kill_command(Ctx* x) noexcept nogil:
-    """CLIENT KILL addr | option value ...; the caller, if it is among them, still gets its reply."""
-    cdef Victims v
-    cdef Client* c = exec_of(x).clients.first
-    cdef int64_t killed = 0
-    cdef bint me = False
-    if not parse_victims_or_reply(x, &v):
-        return 0
-    while c != NULL:
-        if is_victim(x, c, &v):
-            killed += 1
-            if c == x.client:
-                me = True
-            else:
-                client_close(&exec_of(x).clients, c)
-        c = c.next
-    if me:
-        x.client.flags |= CL_CLOSE_AFTER_REPLY
-    if x.argc > 3:
-        return reply_int(x.out, killed)
-    return reply_ok(x.out) if killed else err(x, E_NO_SUCH_CLIENT)
-
-
 # ---------------------------------------------------------------- CLIENT PAUSE
 
 cdef int client_pause_command(Ctx* x) noexcept nogil:
@@ -540,8 +302,5 @@ bind(b"client|setinfo", client_setinfo_command)
 bind(b"client|no-evict", client_no_evict_command)
 bind(b"client|no-touch", client_no_touch_command)
 bind(b"client|reply", client_reply_command)
-bind(b"client|info", client_info_command)
-bind(b"client|list", client_list_command)
-bind(b"client|kill", client_kill_command)
 bind(b"client|pause", client_pause_command)
 bind(b"client|unpause", client_unpause_command)

@@ -11,7 +11,7 @@ from ..base.num cimport LD_BUF, add_overflows, num_parse_i64, num_parse_ld, num_
 from ..base.rp cimport likely, unlikely
 from ..base.sds cimport Slice, slice_of
 from ..exec.args cimport (err, i64_or_reply, ld_or_reply, syntax_error, type_or_reply, word_is, wrong_arity)
-from ..exec.client cimport CL_CLOSE_ASAP, Ctx
+from ..exec.client cimport Ctx
 from ..exec.registry cimport bind
 from ..exec.scan cimport (SCAN_ACCEPTS_NOVALUES, Scan, scan_cursor_or_reply, scan_dict, scan_empty, scan_flat_begin,
                           scan_matches, scan_options_or_reply)
@@ -423,7 +423,7 @@ cdef void draw_repeated(Draw* d, int64_t count) noexcept nogil:
         if n == 0:
             count = 0
     draw_header(d, count)
-    while count > 0 and not d.x.client.flags & CL_CLOSE_ASAP:
+    while count > 0 and not d.x.out.full:
         write_drawn(d, places[env_rand_below(d.x.env, n)] if places != NULL else hash_random(d.o, d.x.env))
         count -= 1
     mem_free(d.x.mem, places)

@@ -8,6 +8,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t
 from ..base.codec cimport crc64
 from ..base.rp cimport rp_load16le, rp_load64le, unlikely
 from ..base.sds cimport Slice
+from ..exec.acl cimport acl_sanitizes
 from ..exec.args cimport err, i64_or_reply, syntax_error, word_is
 from ..exec.client cimport CL_PRIMARY, Ctx
 from ..exec.dispatch cimport Exec
@@ -107,7 +108,7 @@ cdef void log_refusal(Exec* e, const char* why, size_t offset) noexcept with gil
 
 cdef bint sanitizes(Ctx* x) noexcept nogil:
     if x.env.knobs.sanitize_dump_payload == SANITIZE_CLIENTS:
-        return not x.client.flags & CL_PRIMARY
+        return not x.client.flags & CL_PRIMARY and acl_sanitizes(x.client)
     return x.env.knobs.sanitize_dump_payload == SANITIZE_YES
 
 

@@ -24,7 +24,7 @@ cdef int keys_command(Ctx* x) noexcept nogil:
     dict_iter(&it, &x.db.keys)
     while True:
         o = <Robj*>dict_next(&it)
-        if o == NULL:
+        if o == NULL or x.out.full:
             break
         key.ptr = robj_key(o, &key.len)
         if (every or glob_match(pattern.ptr, pattern.len, key.ptr, key.len, False)) and not db_expired(x.ks, o):

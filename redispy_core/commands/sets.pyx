@@ -372,11 +372,15 @@ cdef int random_repeated(Ctx* x, const Set* s, int64_t count) noexcept nogil:
         for i in range(count):
             set_random(x.env, s, &el)
             reply_el(x.out, &el)
+            if unlikely(x.out.full):        # its client is to be closed for its output
+                break
         return 0
     set_every(x.mem, s, &bag)               # a listpack is walked once, not once a member
     for i in range(count):
         bag_get(&bag, env_rand_below(x.env, size), &el)
         reply_el(x.out, &el)
+        if unlikely(x.out.full):
+            break
     bag_free(x.mem, &bag)
     return 0
 

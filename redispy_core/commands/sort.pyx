@@ -14,12 +14,15 @@ from ..base.mem cimport Mem, mem_alloc, mem_free, mem_realloc
 from ..base.num cimport num_parse_double, num_print_i64
 from ..base.rp cimport unlikely
 from ..base.sds cimport Slice, slice_of
+from ..exec.acl cimport acl_reads_all_keys
 from ..exec.args cimport err, i64_or_reply, syntax_error, word_is
 from ..exec.client cimport CL_SCRIPT, Ctx
-from ..exec.registry cimport bind
+from ..exec.dispatch cimport Exec
+from ..exec.registry cimport Command, Registry, bind, registry_lookup
 from ..keyspace.db cimport db_put, db_read, db_remove, db_write, key_changed
 from ..keyspace.events cimport EV_GENERIC, EV_LIST
-from ..proto.errors cimport E_OOM_ALLOC, E_SORT_BY_CLUSTER, E_SORT_GET_CLUSTER, E_SORT_SCORE, E_WRONGTYPE
+from ..proto.errors cimport (E_OOM_ALLOC, E_SORT_BY_ACL, E_SORT_BY_CLUSTER, E_SORT_GET_ACL, E_SORT_GET_CLUSTER,
+                             E_SORT_SCORE, E_WRONGTYPE)
 from ..proto.reply cimport reply_array, reply_bulk, reply_int, reply_null
 from ..types.hash cimport HashAt, hash_find, hash_past, hash_text
 from ..types.list cimport (LIST_TAIL, ListIter, list_close, list_fits, list_get, list_grow, list_length, list_new,
@@ -121,8 +124,16 @@ cdef inline bint other_slot(Ctx* x, Slice pattern) noexcept nogil:
     return x.env.knobs.cluster_enabled and pattern_slot(pattern) != key_slot(x.argv[1].ptr, x.argv[1].len)
 
 
+cdef bint may_read_all(Ctx* x) noexcept nogil:
+    """BY and GET look into keys that no check of the arguments can know."""
+    cdef Command* cmd
+    if x.client.acl == NULL:
+        return True
+    cmd = registry_lookup(<Registry>(<Exec*>x.exec).registry, x.argv, x.argc)
+    return cmd != NULL and acl_reads_all_keys(x.client, cmd, x.argv, x.argc)
+
+
 cdef bint by_or_reply(Ctx* x, Sort* s, Slice text) noexcept nogil:
-    # acl: BY and GET need the right to read every key
     pattern_of(text, &s.by)
     if s.by.star == NULL:
         s.unsorted = True                       # compat: even if another BY follows
@@ -130,6 +141,9 @@ cdef bint by_or_reply(Ctx* x, Sort* s, Slice text) noexcept nogil:
     s.by_key = True
     if other_slot(x, text):
         err(x, E_SORT_BY_CLUSTER)
+        return False
+    if not may_read_all(x):
+        err(x, E_SORT_BY_ACL)
         return False
     return True
 
@@ -140,6 +154,9 @@ cdef bint get_or_reply(Ctx* x, Sort* s, Slice text) noexcept nogil:
     pattern_of(text, &s.gets[s.ngets])
     if not s.gets[s.ngets].self and other_slot(x, text):
         err(x, E_SORT_GET_CLUSTER)
+        return False
+    if not may_read_all(x):                     # compat: even for GET #
+        err(x, E_SORT_GET_ACL)
         return False
     s.ngets += 1
     return True

@@ -294,8 +294,8 @@ cdef bint serve(Ctx* x, ReadArgs* a) noexcept nogil:
 
 cdef int wait(Ctx* x, ReadArgs* a) noexcept nogil:
     """Waits for the keys; `$` is kept as the ID it stands for."""
-    cdef char* texts = <char*>mem_alloc(x.mem, a.n * (ID_TEXT + sizeof(Slice)))
-    cdef Slice* given = <Slice*>(texts + a.n * ID_TEXT)
+    cdef Slice* given = <Slice*>mem_alloc(x.mem, a.n * (sizeof(Slice) + ID_TEXT))
+    cdef char* texts = <char*>(given + a.n)
     cdef Slice* ids = &x.argv[a.keys + a.n]
     cdef int i
     for i in range(a.n):
@@ -305,7 +305,7 @@ cdef int wait(Ctx* x, ReadArgs* a) noexcept nogil:
     block_on_keys(x, OBJ_STREAM, &x.argv[a.keys], a.n, a.deadline_ms, NULL, WAKE_ON_LOSS if a.grouped else 0)
     for i in range(a.n):
         ids[i] = given[i]
-    mem_free(x.mem, texts)
+    mem_free(x.mem, given)
     return 0
 
 

@@ -510,7 +510,7 @@ cdef int random_count(Ctx* x, const Robj* o, int64_t count, bint with_scores) no
     size = zset_size(o)
     if count < 0:
         reply_elements_header(x.out, -count, with_scores)
-        while count < 0:
+        while count < 0 and not x.out.full:     # full: its client is to be closed for its output
             zset_random(x.env, o, &e)
             reply_element(x.out, &e, with_scores)
             count += 1

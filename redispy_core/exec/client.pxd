@@ -10,7 +10,7 @@ from ..proto.reply cimport BlockPool, Out
 cdef enum ClientFlag:
     CL_FAKE = 1 << 0               # no connection: Engine.call, AOF loading
     CL_UNIX = 1 << 1               # unix socket
-    CL_TLS = 1 << 2                # bytes go through the server's feed, not exec/io
+    CL_TLS = 1 << 2                # bytes go through Client.tls (exec/tls_link)
     CL_CLOSE_AFTER_REPLY = 1 << 3
     CL_CLOSE_ASAP = 1 << 4         # to be closed at the end of this turn
     CL_PENDING_WRITE = 1 << 5      # stands in the list of clients with output
@@ -37,7 +37,8 @@ cdef enum ClientFlag:
     CL_PEER_CLOSED = 1 << 28       # the peer sends no more: read until its end is reached
     CL_RERUN = 1 << 25             # a command that waited runs again
     CL_RESUME = 1 << 26            # stands in the list of clients whose kept input is to be run
-    CL_SCRIPT = 1 << 29            # runs the commands of scripts (with CL_FAKE)
+    CL_CACHING = 1 << 29           # CLIENT CACHING was said: it counts for the next command
+    CL_SCRIPT = 1 << 30            # runs the commands of scripts (with CL_FAKE)
 
 cdef enum Gate:                    # states that may refuse a command; checked in this order
     G_NOAUTH = 1 << 0
@@ -97,7 +98,9 @@ cdef struct Client:
     uint32_t queued_gates          # Gate bits that concern them: EXEC is refused where one of them would be
     size_t multi_bytes
     int watched                    # keys watched
+    int prefixes                   # of CLIENT TRACKING BCAST
     uint64_t redirect              # client that gets the invalidations; 0: itself (kept by exec/tracking)
+    size_t counted                 # of its memory, what stands in Clients.memory
     Client* prev                   # list of all clients
     Client* next
     Client* next_pending           # list of clients with output
@@ -109,10 +112,13 @@ cdef struct Client:
     void* pubsub                   # subscriptions (exec/pubsub)
     void* tracking                 # client-side caching (exec/tracking)
     void* acl                      # user (exec/acl)
+    void* tls                      # TlsLink of a CL_TLS client (exec/tls_link); owned
 
 cdef struct Clients:               # all clients of an engine
     Client** by_fd
     int fd_cap
+    Client** by_id                 # open addressing by the id's low bits; those that are not CL_FAKE
+    size_t id_cap                  # a power of two
     Client* first
     Client* last
     size_t count
@@ -121,6 +127,8 @@ cdef struct Clients:               # all clients of an engine
     Client* pending                # with output to send
     Client* cron_next              # who clients_cron looks at next
     Client* again                  # with CL_READ_AGAIN
+    size_t memory                  # of the clients that may be evicted; kept while there is a limit (exec/client_evict)
+    size_t limit                   # maxmemory-clients in bytes; 0: none
     Client* attention              # to be closed, or to be watched for writability (or no longer)
     Mem* mem
     BlockPool* pool
@@ -143,10 +151,10 @@ cdef void clients_free(Clients* t) noexcept nogil
 cdef Client* client_new(Clients* t, int fd, uint64_t flags, Db* db, int64_t now_ms) noexcept nogil
 cdef void client_free(Clients* t, Client* c) noexcept nogil
 cdef Client* client_by_fd(Clients* t, int fd) noexcept nogil                     # NULL: none; O(1)
-cdef Client* client_by_id(Clients* t, uint64_t id) noexcept nogil                # O(clients)
+cdef Client* client_by_id(Clients* t, uint64_t id) noexcept nogil                # NULL: none, or CL_FAKE; O(1)
 cdef void client_reset_query(Mem* m, Client* c) noexcept nogil                   # drops unread input
 cdef void client_pending(Clients* t, Client* c) noexcept nogil                   # it has output: send it this turn; O(1)
 cdef void client_attention(Clients* t, Client* c) noexcept nogil                 # the server must look at it before it sleeps; O(1)
 cdef void client_close(Clients* t, Client* c) noexcept nogil                     # closed at the end of this turn
-cdef size_t client_memory(const Client* c) noexcept nogil
+cdef size_t client_memory(const Client* c) noexcept nogil                       # all that it makes us keep; O(blocks of its output)
 cdef void sds_assign(Mem* m, Sds** slot, Slice text) noexcept nogil              # empty text: NULL

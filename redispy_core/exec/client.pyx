@@ -12,6 +12,10 @@ from ..proto.parser cimport parser_free, parser_init
 from ..proto.reply cimport BlockPool, out_clear, out_init, out_memory
 
 
+cdef enum:
+    SUBSCRIPTION = 64           # bytes that one subscription or tracked prefix takes, with its share of the tables
+
+
 cdef void clients_init(Clients* t, Mem* m, BlockPool* pool) noexcept nogil:
     memset(t, 0, sizeof(Clients))
     t.mem = m
@@ -23,7 +27,8 @@ cdef void clients_free(Clients* t) noexcept nogil:
     while t.first != NULL:
         client_free(t, t.first)
     mem_free(t.mem, t.by_fd)
-    t.by_fd = NULL
+    mem_free(t.mem, t.by_id)
+    t.by_fd = t.by_id = NULL
 
 
 cdef void index_fd(Clients* t, int fd, Client* c) noexcept nogil:
@@ -35,6 +40,44 @@ cdef void index_fd(Clients* t, int fd, Client* c) noexcept nogil:
         memset(t.by_fd + t.fd_cap, 0, (cap - t.fd_cap) * sizeof(Client*))
         t.fd_cap = cap
     t.by_fd[fd] = c
+
+
+cdef void put_id(Clients* t, Client* c) noexcept nogil:
+    cdef size_t i = c.id & (t.id_cap - 1)
+    while t.by_id[i] != NULL:
+        i = (i + 1) & (t.id_cap - 1)
+    t.by_id[i] = c
+
+
+cdef void index_id(Clients* t, Client* c) noexcept nogil:
+    """Ids are given in a row, so that the low bits of those alive spread evenly. At most half full."""
+    cdef Client** old = t.by_id
+    cdef size_t cap = t.id_cap
+    cdef size_t i
+    if 2 * t.connected >= cap:
+        t.id_cap = 2 * cap if cap else 64
+        t.by_id = <Client**>mem_calloc(t.mem, t.id_cap * sizeof(Client*))
+        for i in range(cap):
+            if old[i] != NULL:
+                put_id(t, old[i])
+        mem_free(t.mem, old)
+    put_id(t, c)
+
+
+cdef void unindex_id(Clients* t, Client* c) noexcept nogil:
+    """What stands behind it moves up, unless it stands where it belongs."""
+    cdef size_t mask = t.id_cap - 1
+    cdef size_t gap = c.id & mask
+    cdef size_t i
+    while t.by_id[gap] != c:
+        gap = (gap + 1) & mask
+    i = (gap + 1) & mask
+    while t.by_id[i] != NULL:
+        if ((i - t.by_id[i].id) & mask) >= ((i - gap) & mask):
+            t.by_id[gap] = t.by_id[i]
+            gap = i
+        i = (i + 1) & mask
+    t.by_id[gap] = NULL
 
 
 cdef Client* client_new(Clients* t, int fd, uint64_t flags, Db* db, int64_t now_ms) noexcept nogil:
@@ -54,7 +97,9 @@ cdef Client* client_new(Clients* t, int fd, uint64_t flags, Db* db, int64_t now_
         t.first = c
     t.last = c
     t.count += 1
-    t.connected += not flags & CL_FAKE
+    if not flags & CL_FAKE:
+        index_id(t, c)
+        t.connected += 1
     if fd >= 0:
         index_fd(t, fd, c)
     return c
@@ -104,7 +149,10 @@ cdef void client_free(Clients* t, Client* c) noexcept nogil:
     else:
         t.last = c.prev
     t.count -= 1
-    t.connected -= not c.flags & CL_FAKE
+    t.memory -= c.counted
+    if not c.flags & CL_FAKE:
+        unindex_id(t, c)
+        t.connected -= 1
     parser_free(t.mem, &c.parser)
     mem_free(t.mem, c.q.data)
     out_clear(&c.out)
@@ -120,10 +168,12 @@ cdef Client* client_by_fd(Clients* t, int fd) noexcept nogil:
 
 
 cdef Client* client_by_id(Clients* t, uint64_t id) noexcept nogil:
-    cdef Client* c = t.last             # the ones asked for are mostly young
-    while c != NULL and c.id != id:
-        c = c.prev
-    return c
+    cdef size_t i = id & (t.id_cap - 1)
+    if t.id_cap == 0:
+        return NULL
+    while t.by_id[i] != NULL and t.by_id[i].id != id:
+        i = (i + 1) & (t.id_cap - 1)
+    return t.by_id[i]
 
 
 cdef void client_reset_query(Mem* m, Client* c) noexcept nogil:
@@ -151,7 +201,9 @@ cdef void client_close(Clients* t, Client* c) noexcept nogil:
 
 
 cdef size_t client_memory(const Client* c) noexcept nogil:
-    return sizeof(Client) + c.q.cap + out_memory(&c.out) + c.parser.argv_cap * sizeof(Slice)
+    """What a subscription or a watched key costs is in the rooms' own keeping: SUBSCRIPTION is about right."""
+    cdef size_t n = sizeof(Client) + c.q.cap + out_memory(&c.out) + c.parser.argv_cap * sizeof(Slice) + c.multi_bytes
+    return n + (c.channels + c.patterns + c.shard_channels + c.prefixes) * SUBSCRIPTION
 
 
 cdef void sds_assign(Mem* m, Sds** slot, Slice text) noexcept nogil:

@@ -12,6 +12,7 @@ from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_
                       CL_NO_EVICT, CL_NO_TOUCH, CL_PAUSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, CL_TRACKING, CL_UNIX,
                       CL_WRITE_WATCHED, Client, client_memory)
 from .dispatch cimport Exec
+from .tracking cimport TRACK_BCAST, TRACK_BROKEN, tracking_mode
 
 cdef extern from *:
     """
@@ -59,6 +60,8 @@ cdef size_t client_flags(const Client* c, char* buf) noexcept nogil:
     n = letter(buf, n, f & CL_MULTI, 120)                           # x
     n = letter(buf, n, f & (CL_BLOCKED | CL_PAUSED), 98)            # b
     n = letter(buf, n, f & CL_TRACKING, 116)                        # t
+    n = letter(buf, n, tracking_mode(c) & TRACK_BROKEN, 82)         # R
+    n = letter(buf, n, tracking_mode(c) & TRACK_BCAST, 66)          # B
     n = letter(buf, n, f & CL_DIRTY_CAS, 100)                       # d
     n = letter(buf, n, f & CL_CLOSE_AFTER_REPLY, 99)                # c
     n = letter(buf, n, f & CL_CLOSE_ASAP, 65)                       # A
@@ -85,7 +88,7 @@ cdef Sds* number(Exec* x, Sds* s, const char* name, int64_t v) noexcept nogil:
 
 cdef Sds* sds_field(Exec* x, Sds* s, const char* name, const Sds* v) noexcept nogil:
     if v == NULL:
-        return text(x, s, name, NULL, 0)
+        return text(x, s, name, b"", 0)
     return text(x, s, name, v.data, v.len)
 
 
@@ -133,7 +136,7 @@ cdef Sds* buffers(Exec* x, const Client* c, size_t argv_bytes, Sds* s) noexcept 
     s = number(x, s, b" obl=", pending if one else first)
     s = number(x, s, b" oll=", 0 if one else c.out.blocks - 1)
     s = number(x, s, b" omem=", 0 if one else <int64_t>(out_memory(&c.out) - first))
-    return number(x, s, b" tot-mem=", client_memory(c) + args + c.multi_bytes)
+    return number(x, s, b" tot-mem=", client_memory(c) + args)
 
 
 cdef Sds* client_info(Exec* x, const Client* c, size_t argv_bytes, Sds* s) noexcept nogil:

@@ -10,6 +10,7 @@ from ..proto.parser cimport parser_rebase
 from ..proto.reply cimport out_bytes, out_empty
 from .client cimport (CL_BLOCKED, CL_FAKE, CL_MONITOR, CL_PAUSED, CL_PRIMARY, CL_PUBSUB, CL_REPLICA, Client, client_close,
                       client_reset_query)
+from .client_evict cimport count_client
 from .dispatch cimport Exec
 from .io cimport over_output_limit
 
@@ -57,5 +58,7 @@ cdef void clients_cron(Exec* x) noexcept nogil:
         if c.flags & CL_FAKE:
             continue
         fit_query_buffer(x, c)
+        if x.clients.limit:
+            count_client(&x.clients, c)
         if idle_too_long(x, c) or (not out_empty(&c.out) and over_output_limit(x, c)):
             client_close(&x.clients, c)

@@ -7,7 +7,7 @@ from ..keyspace.db cimport Keyspace
 from ..keyspace.evict cimport EvictState
 from ..keyspace.expire cimport ExpireState
 from ..proto.reply cimport BlockPool, OutMark
-from .client cimport Client, Clients, Ctx, Gate
+from .client cimport CL_PUBSUB, CL_REPLICA, Client, Clients, Ctx, Gate
 from .registry cimport Command, Registry, command_fn
 from .stats cimport Stats
 
@@ -51,6 +51,7 @@ ctypedef bint (*gate_fn)(Exec* x, Client* c, Command* cmd, const Slice* argv, in
 
 ctypedef uint32_t (*script_gates_fn)(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil   # Gate bits that the script of an EVAL asks for
 
+ctypedef bint (*allow_fn)(const Client* c, const Command* cmd, const Slice* argv, int argc) noexcept nogil
 ctypedef void (*client_fn)(Exec* x, Client* c) noexcept nogil
 
 cdef struct DebugState:             # what DEBUG switches
@@ -104,7 +105,7 @@ cdef struct Exec:
     uint32_t gates                  # Gate bits that the server's state raises
     Client* current                 # whose command runs
     int depth                       # nesting of call: EXEC, scripts
-    Sds* password                   # of the default user; NULL: none
+    bint login_needed               # a client has to log in before it may do anything (exec/acl)
     OutputLimit limits[3]
     Ahead* ahead                    # AHEAD of them
     uint64_t tick                   # rp_ticks at the end of the pipeline's last command; 0: outside a pipeline
@@ -113,20 +114,30 @@ cdef struct Exec:
     bint paused_reads
     void (*after_unit)(Exec* x) noexcept nogil      # serves keys that became ready (exec/blocked); NULL while there are none
     void (*monitor)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil   # MONITOR's feed; NULL while nobody looks
-    void (*slow)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc, int64_t ns) noexcept nogil   # a command took longer than slow_ns
+    void (*slow)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc, int64_t ns, int64_t reply_bytes) noexcept nogil   # a command reached one of the next three
     int64_t slow_ns                 # threshold; INT64_MAX: never
+    size_t large_request            # threshold of bytes read at once, which bounds a request's; SIZE_MAX: never
+    int64_t large_reply             # threshold of a reply's bytes; INT64_MAX: never
     size_t batch                    # bytes of the input that is being run
     PauseState pause
     DebugState debug
     Sds* modules[2]                 # HELLO's list of modules, written for RESP2 and RESP3; NULL: none
-    bint (*authenticate)(Exec* x, Client* c, Slice user, Slice password) noexcept nogil    # NULL: there is only the default user
-    bint (*user_exists)(Exec* x, Slice user) noexcept nogil                                # likewise
+    client_fn admit                 # a new connection, or one after RESET: its user (exec/acl)
+    allow_fn acl_allows             # whether G_ACL's gate would let a request pass; changes nothing
+    void* acl                       # users (exec/acl)
+    void* acl_log                   # exec/acl_log; NULL before the first entry
     client_fn on_reset[RESET_FNS]   # RESET: what each room forgets of a client
     int resets
     Listening listening             # who hears of changed keys (exec/listening)
     void* waiting                   # clients that wait, and the keys they wait for (exec/blocked); NULL before the first
     Sds* late                       # messages to it that wait for the end of its command (exec/push); NULL: none
     Client* caller                  # whose request runs, while depth > 0: the outermost `current`
+    const Command* command          # that request, for a crash report
+    const Slice* argv
+    int argc
+    client_fn tls_read              # what exec/io does for plain clients, for those with CL_TLS (exec/tls_link)
+    client_fn tls_write
+    client_fn tls_end               # the client goes: says goodbye to its peer, frees the link
     command_fn exec_body            # EXEC: the gates of the commands that it is to run are asked for it, too
     void (*exec_refused)(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc, Slice text) noexcept nogil   # EXEC was refused with this reply: discards and answers
     void* pubsub                    # channels and patterns with subscribers (exec/pubsub)
@@ -136,6 +147,8 @@ cdef struct Exec:
     void (*all_flushed)(Exec* x) noexcept nogil     # FLUSHALL has run
     Sds* misconf                    # why writes are refused, when not for the usual reason (exec/states)
     void* watching                  # keys that clients watch (exec/multi); NULL before the first
+    void* tracking                  # client-side caching (exec/tracking)
+    void (*remember_reads)(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil    # a command that reads was run for a caller with CL_TRACKING
     void* flushes                   # clients whose FLUSHALL waits for the freeing thread (exec/memory_limit), oldest first
     RunningScript script
     ScriptFigures scripts
@@ -144,10 +157,15 @@ cdef struct Exec:
     Client* read_again              # clients that are being read again, after the one whose turn it is
     Room rooms[ROOMS]
 
+cdef inline LimitClass limit_class(const Client* c) noexcept nogil:
+    if c.flags & CL_REPLICA:
+        return LIMIT_REPLICA
+    return LIMIT_PUBSUB if c.flags & CL_PUBSUB else LIMIT_NORMAL
+
 cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcept
 cdef void exec_free(Exec* x) noexcept nogil
 cdef void exec_on_reset(Exec* x, client_fn fn) noexcept nogil                                    # fn also runs for clients that have nothing to forget
-cdef Client* exec_client(Exec* x, int fd, uint64_t flags, int db) noexcept nogil                 # a new client, its errors counted, authenticated if no password is set
+cdef Client* exec_client(Exec* x, int fd, uint64_t flags, int db) noexcept nogil                 # a new client, its errors counted; a connection belongs to the default user
 cdef void run_command(Exec* x, Client* c, Slice* argv, int argc) noexcept nogil                  # lookup, gates, call
 cdef void run_known(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil      # gates, call; for a command that was looked up before
 cdef uint32_t gates_of(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil        # the gates that can refuse it: for EVAL its script decides

@@ -10,11 +10,11 @@ are prefetched, so that the cache misses of a batch overlap instead of following
 
 Time is frozen when a batch of input begins and again after a command that took long, so a command sees one time.
 """
-from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, SIZE_MAX, int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 from ..base.env cimport Env, env_freeze_now, env_ticks_ns
 from ..base.mem cimport Mem, mem_alloc, mem_free, mem_realloc
-from ..base.rp cimport likely, unlikely, rp_assert, rp_ticks
+from ..base.rp cimport likely, unlikely, rp_assert, rp_ctz64, rp_ticks
 from ..base.sds cimport Slice, sds_free, slice_of
 from ..keyspace.db cimport Keyspace, ks_begin_command, ks_remember
 from ..keyspace.expire cimport expire_init
@@ -23,17 +23,18 @@ from ..proto.errors cimport (E_ARITY, E_NOAUTH, E_NO_MULTI, E_PROTO_EXPECTED, E_
                              Err)
 from ..proto.parser cimport (PARSED_COMMAND, PARSED_ERROR, Parsed, ParserLimits, parse_request, parser_rebase,
                              parser_restart, parser_shrink)
-from ..proto.reply cimport (Out, OutMark, out_bytes, out_clear, out_init, out_mark, out_rollback, pool_clear,
+from ..proto.reply cimport (Out, OutMark, out_bytes, out_clear, out_init, out_mark, out_rollback, out_written, pool_clear,
                             reply_error, reply_errorf, reply_raw)
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
-from .client cimport (CL_BLOCKED, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI, CL_NO_TOUCH,
-                      CL_PAUSED, CL_PRIMARY, CL_PUSHING, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT, CL_RERUN,
-                      Client, Ctx, G_MASTERDOWN, G_MISCONF, G_NOAUTH, G_NOREPLICAS, G_NO_MULTI, G_OOM,
-                      G_READONLY, client_close, client_free, client_new, client_pending, client_reset_query,
-                      clients_free, clients_init)
+from .client cimport (CL_BLOCKED, CL_CACHING, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_DIRTY_EXEC, CL_FAKE, CL_MULTI,
+                      CL_NO_TOUCH, CL_PAUSED, CL_PRIMARY, CL_PUSHING, CL_REPLY_OFF, CL_REPLY_SKIP, CL_REPLY_SKIP_NEXT,
+                      CL_RERUN, CL_TRACKING, Client, Ctx, G_ACL, G_MASTERDOWN, G_MISCONF, G_NOAUTH, G_NOREPLICAS,
+                      G_NO_MULTI, G_OOM, G_READONLY, client_close, client_free, client_new, client_pending,
+                      client_reset_query, clients_free, clients_init)
 from .args cimport word_is
-from .registry cimport (CMD_ADMIN, CMD_MAY_REPLICATE, CMD_RUNS_SCRIPT, CMD_SKIP_MONITOR, CMD_WRITE, Command, Registry,
-                       registry_lookup, registry_top)
+from .client_evict cimport count_client
+from .registry cimport (CMD_ADMIN, CMD_MAY_REPLICATE, CMD_READONLY, CMD_RUNS_SCRIPT, CMD_SKIP_MONITOR, CMD_WRITE, Command,
+                        Registry, registry_lookup, registry_top)
 from .stats cimport stats_call, stats_error, stats_reset
 
 cdef enum:
@@ -41,7 +42,7 @@ cdef enum:
     REFREEZE_NS = 1000000       # a command longer than this lets the clock be read again
     NAME_MAX = 128              # bytes of an unknown command's name and arguments that are quoted back
     SCRIPTS_DECIDE = G_OOM | G_MISCONF | G_NOREPLICAS | G_READONLY | G_MASTERDOWN
-    SPECIAL_REPLY = CL_REPLY_OFF | CL_REPLY_SKIP | CL_REPLY_SKIP_NEXT | CL_PUSHING
+    SPECIAL_REPLY = CL_REPLY_OFF | CL_REPLY_SKIP | CL_REPLY_SKIP_NEXT | CL_PUSHING | CL_CACHING
     STOP = CL_BLOCKED | CL_PAUSED | CL_CLOSE_ASAP | CL_CLOSE_AFTER_REPLY   # no further request of this client now
 
 
@@ -55,7 +56,8 @@ cdef void exec_init(Exec* x, Mem* m, Env* env, Keyspace* ks, Registry r) noexcep
     x.env = env
     x.ks = ks
     x.registry = <void*>r
-    x.slow_ns = INT64_MAX
+    x.slow_ns = x.large_reply = INT64_MAX
+    x.large_request = SIZE_MAX
     clients_init(&x.clients, m, &x.pool)
     stats_reset(&x.stats)
     expire_init(&x.expire)
@@ -78,9 +80,9 @@ cdef Client* exec_client(Exec* x, int fd, uint64_t flags, int db) noexcept nogil
     cdef Client* c = client_new(&x.clients, fd, flags, &x.ks.dbs[db], x.env.now_ms)
     c.out.on_error = count_error
     c.out.ctx = x
-    c.authenticated = x.password == NULL or flags & CL_FAKE
-    if not c.authenticated:
-        c.gates |= G_NOAUTH
+    c.authenticated = True
+    if not flags & (CL_FAKE | CL_PRIMARY) and x.admit != NULL:
+        x.admit(x, c)
     return c
 
 
@@ -88,6 +90,8 @@ cdef void release_client(Exec* x, Client* c) noexcept nogil:
     cdef int i
     for i in range(x.resets):
         x.on_reset[i](x, c)
+    if c.tls != NULL:
+        x.tls_end(x, c)
     client_free(&x.clients, c)
 
 
@@ -98,7 +102,6 @@ cdef void exec_free(Exec* x) noexcept nogil:
     sds_free(x.mem, x.modules[1])
     clients_free(&x.clients)
     pool_clear(x.mem, &x.pool)
-    sds_free(x.mem, x.password)
     mem_free(x.mem, x.io_buffer)
     mem_free(x.mem, x.ahead)
 
@@ -106,9 +109,7 @@ cdef void exec_free(Exec* x) noexcept nogil:
 # ---------------------------------------------------------------- gates
 
 cdef bint gate_noauth(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc) noexcept nogil:
-    if x.password == NULL:                      # the password that it lacked is no longer asked for
-        c.authenticated = True
-        c.gates &= ~<uint32_t>G_NOAUTH
+    if not x.login_needed:                      # the password that it lacks is not asked for any more
         return False
     reply_error(&c.out, E_NOAUTH)
     return True
@@ -163,8 +164,10 @@ cdef bint gates_refuse(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) 
 cdef inline bint ask_gates(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc,
                            uint32_t raised) noexcept nogil:
     cdef int i
-    for i in range(GATES):
-        if raised & (1u << i) and x.gate_fns[i] != NULL and x.gate_fns[i](x, c, cmd, argv, argc):
+    while raised:
+        i = rp_ctz64(raised)
+        raised &= raised - 1
+        if x.gate_fns[i] != NULL and x.gate_fns[i](x, c, cmd, argv, argc):
             return True
     return False
 
@@ -332,6 +335,7 @@ cdef void record_field_deleted(void* ctx, int db, Slice key, Slice field) noexce
 cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
     cdef Client* outer = x.current
     cdef int64_t errors = c.out.errors
+    cdef int64_t written = out_written(&c.out)
     cdef int64_t ns
     cdef uint64_t began, ended
     x.current = c
@@ -341,6 +345,9 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
         began = 0
     else:
         x.caller = c
+        x.command = cmd
+        x.argv = argv
+        x.argc = argc
     x.depth += 1
     x.ks.no_touch = (c.flags & CL_NO_TOUCH) != 0
     if began == 0:
@@ -349,6 +356,8 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
         run_recorded(x, c, cmd, argv, argc)
     else:
         run_body(x, c, cmd, argv, argc)
+    if unlikely(x.caller.flags & CL_TRACKING) and cmd.flags & CMD_READONLY:
+        x.remember_reads(x, cmd, argv, argc)
     ended = rp_ticks()
     if x.depth == 1 and x.tick:
         x.tick = ended                      # where the next of the pipeline begins
@@ -361,11 +370,12 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
         c.blocked_ns = 0
         c.commands += 1
         stats_call(&x.stats, cmd, ns, c.out.errors != errors, x.env.knobs.latency_tracking != 0)
-        if unlikely(ns >= x.slow_ns):
-            x.slow(x, c, cmd, argv, argc, ns)
-    x.depth -= 1
-    if unlikely(ns > REFREEZE_NS) and x.depth == 0:      # EXEC and scripts see one time
+        written = out_written(&c.out) - written
+        if unlikely(ns >= x.slow_ns) or unlikely(written >= x.large_reply) or unlikely(x.batch >= x.large_request):
+            x.slow(x, c, cmd, argv, argc, ns, written)
+    if unlikely(ns > REFREEZE_NS) and x.depth == 1:         # a transaction or a script sees one time
         env_freeze_now(x.env)
+    x.depth -= 1
     x.current = outer
 
 
@@ -390,10 +400,24 @@ cdef void finish_reply(Exec* x, Client* c, OutMark mark) noexcept nogil:
         x.late = NULL
 
 
+cdef inline bint pass_in_short(Exec* x, Client* c, Command* cmd, Slice* argv, int argc, uint32_t raised) noexcept nogil:
+    """Two gates stand for whole servers and users, and mostly let pass: they are asked without the others."""
+    if raised & G_OOM and likely(x.mem.used <= <size_t>x.env.knobs.maxmemory):
+        raised &= ~<uint32_t>G_OOM
+    return raised == 0 or (raised == G_ACL and x.acl_allows(c, cmd, argv, argc))
+
+
+cdef inline void end_caching(Client* c, const Command* cmd) noexcept nogil:
+    """CLIENT CACHING counts for one command, or one transaction, that is not CLIENT."""
+    if c.flags & CL_CACHING and not c.flags & CL_MULTI \
+            and (cmd == NULL or cmd.name_len < 7 or memcmp(cmd.name, b"client|", 7) != 0):
+        c.flags &= ~<uint64_t>CL_CACHING
+
+
 cdef inline void pass_gates(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept nogil:
     cdef uint32_t raised = (x.gates | c.gates) & cmd.gates
-    if likely(raised == 0) or (raised == G_OOM and likely(x.mem.used <= <size_t>x.env.knobs.maxmemory)) \
-            or not gates_refuse(x, c, cmd, argv, argc):
+    if (likely(raised == 0) or pass_in_short(x, c, cmd, argv, argc, raised)
+            or not gates_refuse(x, c, cmd, argv, argc)):
         call(x, c, cmd, argv, argc)
 
 
@@ -424,6 +448,7 @@ cdef void run_found(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noe
         pass_gates(x, c, cmd, argv, argc)
     if unlikely(c.flags & SPECIAL_REPLY) and not c.held:
         finish_reply(x, c, mark)
+        end_caching(c, cmd)
     if unlikely(x.after_unit != NULL) and x.depth == 0:
         x.after_unit(x)
 
@@ -508,7 +533,7 @@ cdef int parse_ahead(Exec* x, Client* c, char* buf, size_t len, size_t* pos, Par
     cdef int n = 0
     limits.max_bulk = x.env.knobs.proto_max_bulk_len
     limits.max_inline = x.env.knobs.proto_inline_max_size
-    limits.authenticated = not c.gates & G_NOAUTH
+    limits.authenticated = not (c.gates & G_NOAUTH and x.login_needed)
     alone[0] = False
     r[0] = PARSED_COMMAND
     while n < AHEAD and pos[0] < len:
@@ -541,6 +566,9 @@ cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil
     while pos < len and not c.flags & STOP:
         n = parse_ahead(x, c, buf, len, &pos, &r, &alone)
         n = run_ahead(x, c, n)
+        if unlikely(c.out.full):
+            x.stats.output_limit_closed += 1
+            client_close(&x.clients, c)
         if unlikely(c.flags & STOP):
             parser_restart(&c.parser)       # what was parsed behind it will be parsed again
             if c.held:
@@ -588,6 +616,7 @@ cdef void run_and_keep(Exec* x, Client* c, char* buf, size_t len) noexcept nogil
     cdef size_t begin = c.q.pos
     cdef size_t done
     c.parser.missing = 0
+    c.out.limit = x.limits[<int>limit_class(c)].hard
     x.batch = len
     done = begin + run_buffer(x, c, buf + begin, len - begin)
     if c.flags & (CL_CLOSE_ASAP | CL_CLOSE_AFTER_REPLY):
@@ -628,6 +657,8 @@ cdef inline void after_input(Exec* x, Client* c) noexcept nogil:
         client_pending(&x.clients, c)
     elif unlikely(c.flags & CL_CLOSE_AFTER_REPLY):
         client_close(&x.clients, c)
+    if unlikely(x.clients.limit != 0):
+        count_client(&x.clients, c)
 
 
 cdef void resume_input(Exec* x, Client* c) noexcept nogil:

@@ -3,7 +3,9 @@
 Input goes to one buffer shared by all clients; what is not complete moves to the client's own. A long argument is read
 straight into the client's buffer. The requests of several ready clients are read before the first one runs, so that
 the cache misses of their keys overlap. A read that fills its buffer is repeated in the next turn (CL_READ_AGAIN):
-with that, an edge-triggered poller loses nothing and saves the kernel a look at every socket. Output leaves by one send, or one writev when it stands in several blocks.
+with that, an edge-triggered poller loses nothing and saves the kernel a look at every socket. Output leaves by one send,
+or one sendmsg when it stands in several blocks. Clients with CL_TLS go the same ways; exec/tls_link does their reading
+and writing.
 """
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint64_t
@@ -14,10 +16,11 @@ from ..proto.parser cimport parser_rebase
 from ..proto.reply cimport BLOCK_SIZE, Block, out_bytes, out_empty, out_memory, out_sent
 from ..base.sds cimport Slice
 from ..structs.dict cimport dict_hash, dict_prefetch, dict_prefetch_entry
-from .client cimport (CL_PEER_CLOSED, CL_READ_AGAIN, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY, CL_PUBSUB,
-                      CL_REPLICA, CL_TLS, CL_WANT_WRITE, CL_WRITE_WATCHED, Client, client_attention, client_close,
+from .client cimport (CL_PEER_CLOSED, CL_READ_AGAIN, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASAP, CL_FAKE, CL_PENDING_WRITE, CL_PRIMARY,
+                      CL_TLS, CL_WANT_WRITE, CL_WRITE_WATCHED, Client, client_attention, client_close,
                       client_pending)
-from .dispatch cimport LIMIT_NORMAL, LIMIT_PUBSUB, LIMIT_REPLICA, Exec, OutputLimit, feed_input
+from .client_evict cimport count_client
+from .dispatch cimport Exec, OutputLimit, feed_input, limit_class
 
 cdef extern from "<sys/types.h>" nogil:
     ctypedef Py_ssize_t ssize_t
@@ -51,12 +54,9 @@ cdef extern from *:
     ssize_t send_blocks(int fd, iovec* v, int n) nogil
 
 cdef enum:
-    BUFFER_SIZE = 262144        # the shared buffer
-    READ_SIZE = 65536           # the most that one read takes of it
-    READ_LEAST = 16384          # ... and the least worth a read
+    READ_LEAST = 16384          # the least worth a read
     OWN_READ = 16384            # room made in a client's own buffer
     IOV = 64                    # blocks a sendmsg
-    WRITE_TURN = 1 << 20        # bytes sent to one client a turn, so that a big reader starves nobody
 
 
 # ---------------------------------------------------------------- reading
@@ -64,11 +64,15 @@ cdef enum:
 cdef void make_room(Exec* x, Client* c) noexcept nogil:
     """Room in the client's own buffer: what the open argument lacks, or a fair read."""
     cdef size_t want = c.parser.missing if c.parser.missing > OWN_READ else OWN_READ
-    cdef char* old = c.q.data
-    if c.q.cap - c.q.len >= want:
-        return
+    if c.q.cap - c.q.len >= want or (c.q.len > OWN_READ and c.parser.missing and c.q.cap - c.q.len >= c.parser.missing):
+        return                      # a long argument gets no more room than it needs
     if want < c.q.len and c.parser.missing <= OWN_READ:
         want = c.q.len              # many small arguments: double
+    grow_query(x, c, want)
+
+
+cdef void grow_query(Exec* x, Client* c, size_t want) noexcept nogil:
+    cdef char* old = c.q.data
     c.q.data = <char*>mem_realloc(x.mem, c.q.data, c.q.len + want)
     c.q.cap = c.q.len + want
     if old != NULL:
@@ -109,10 +113,10 @@ cdef ssize_t receive(Exec* x, Client* c, char* buf, size_t room) noexcept nogil:
 
 
 cdef inline bint readable(const Client* c) noexcept nogil:
-    return not c.flags & (CL_CLOSE_ASAP | CL_CLOSE_AFTER_REPLY | CL_TLS)
+    return not c.flags & (CL_CLOSE_ASAP | CL_CLOSE_AFTER_REPLY)
 
 
-cdef char* shared_buffer(Exec* x) noexcept nogil:
+cdef char* io_shared_buffer(Exec* x) noexcept nogil:
     if unlikely(x.io_buffer == NULL):
         x.io_buffer = <char*>mem_alloc(x.mem, BUFFER_SIZE)
     return x.io_buffer
@@ -123,6 +127,24 @@ cdef inline void check_query(Exec* x, Client* c) noexcept nogil:
         client_close(&x.clients, c)
 
 
+cdef void io_feed(Exec* x, Client* c, char* buf, size_t n) noexcept nogil:
+    c.net_in += n
+    x.stats.net_in += n
+    if c.q.len == 0:
+        feed_input(x, c, buf, n)
+    else:
+        make_room(x, c)
+        if c.q.cap - c.q.len < n:
+            grow_query(x, c, n)
+        memcpy(c.q.data + c.q.len, buf, n)
+        c.q.len += n
+        if over_query_limit(x, c):
+            client_close(&x.clients, c)
+        else:
+            feed_input(x, c, c.q.data, c.q.len)
+    check_query(x, c)
+
+
 cdef void io_read(Exec* x, Client* c) noexcept nogil:
     cdef ssize_t n
     if not readable(c):
@@ -130,8 +152,11 @@ cdef void io_read(Exec* x, Client* c) noexcept nogil:
     if unlikely(x.depth) and c == x.caller:      # what it sent before is being run
         io_read_later(x, c)
         return
+    if unlikely(c.flags & CL_TLS):
+        x.tls_read(x, c)
+        return
     if c.q.len == 0:
-        n = receive(x, c, shared_buffer(x), READ_SIZE)
+        n = receive(x, c, io_shared_buffer(x), READ_SIZE)
         if n:
             feed_input(x, c, x.io_buffer, n)
     else:
@@ -228,7 +253,7 @@ cdef void io_run_rest(Exec* x) noexcept nogil:
 
 
 cdef void io_read_many(Exec* x, Client** ready, int n) noexcept nogil:
-    cdef char* buf = shared_buffer(x)
+    cdef char* buf = io_shared_buffer(x)
     cdef Batch b
     cdef void* outer = x.reading
     cdef uint64_t hash[IO_BATCH]
@@ -242,7 +267,8 @@ cdef void io_read_many(Exec* x, Client** ready, int n) noexcept nogil:
         c = ready[i]
         b.got[i] = 0
         hash[i] = 0
-        if c.q.len or not readable(c) or BUFFER_SIZE - used < READ_LEAST or unlikely(x.depth and c == x.caller):
+        if (c.q.len or not readable(c) or c.flags & CL_TLS or BUFFER_SIZE - used < READ_LEAST
+                or unlikely(x.depth and c == x.caller)):
             b.got[i] = -1
             continue
         b.at[i] = buf + used
@@ -260,14 +286,8 @@ cdef void io_read_many(Exec* x, Client** ready, int n) noexcept nogil:
 
 # ---------------------------------------------------------------- writing
 
-cdef inline OutputLimit* limit_of(Exec* x, Client* c) noexcept nogil:
-    if c.flags & CL_REPLICA:
-        return &x.limits[<int>LIMIT_REPLICA]
-    return &x.limits[<int>LIMIT_PUBSUB] if c.flags & CL_PUBSUB else &x.limits[<int>LIMIT_NORMAL]
-
-
 cdef bint over_output_limit(Exec* x, Client* c) noexcept nogil:
-    cdef OutputLimit* limit = limit_of(x, c)
+    cdef OutputLimit* limit = &x.limits[<int>limit_class(c)]
     cdef size_t used
     if likely(limit.hard == 0 and limit.soft == 0) or c.flags & CL_FAKE or c.out.first == NULL:
         return False
@@ -301,13 +321,19 @@ cdef ssize_t send_some(Client* c) noexcept nogil:
     return send_blocks(c.fd, v, n)
 
 
-cdef inline void want_write(Exec* x, Client* c) noexcept nogil:
+cdef void io_want_write(Exec* x, Client* c) noexcept nogil:
     c.flags |= CL_WANT_WRITE
     if not c.flags & CL_WRITE_WATCHED:
         client_attention(&x.clients, c)
 
 
-cdef inline void all_sent(Exec* x, Client* c) noexcept nogil:
+cdef void io_write_again(Exec* x, Client* c) noexcept nogil:
+    """The socket has room, so an edge-triggered poller has nothing new to tell: it must be asked anew."""
+    c.flags &= ~<uint64_t>CL_WRITE_WATCHED
+    io_want_write(x, c)
+
+
+cdef void io_all_sent(Exec* x, Client* c) noexcept nogil:
     c.soft_limit_since_ms = 0
     if unlikely(c.flags & CL_WANT_WRITE):
         c.flags &= ~<uint64_t>CL_WANT_WRITE
@@ -319,11 +345,14 @@ cdef inline void all_sent(Exec* x, Client* c) noexcept nogil:
 cdef void io_write(Exec* x, Client* c) noexcept nogil:
     cdef ssize_t n
     cdef size_t total = 0
-    if c.fd < 0 or c.flags & (CL_CLOSE_ASAP | CL_TLS):
+    if c.fd < 0 or c.flags & CL_CLOSE_ASAP:
         return
     if unlikely(x.depth) and c == x.caller:
         c.flags &= ~<uint64_t>CL_WANT_WRITE     # its reply is being written: when it is done
         client_pending(&x.clients, c)
+        return
+    if unlikely(c.flags & CL_TLS):
+        x.tls_write(x, c)
         return
     while not out_empty(&c.out):
         n = send_some(c)
@@ -332,7 +361,7 @@ cdef void io_write(Exec* x, Client* c) noexcept nogil:
             if errno == EINTR:
                 continue
             if errno == EAGAIN:
-                want_write(x, c)
+                io_want_write(x, c)
             else:
                 client_close(&x.clients, c)
             return
@@ -341,9 +370,9 @@ cdef void io_write(Exec* x, Client* c) noexcept nogil:
         x.stats.net_out += n
         total += n
         if total >= WRITE_TURN and not out_empty(&c.out):
-            want_write(x, c)
+            io_write_again(x, c)
             return
-    all_sent(x, c)
+    io_all_sent(x, c)
 
 
 cdef void io_flush(Exec* x) noexcept nogil:
@@ -361,5 +390,7 @@ cdef void io_flush(Exec* x) noexcept nogil:
             client_close(&x.clients, c)
         elif not c.flags & CL_WANT_WRITE:
             io_write(x, c)
+        if unlikely(x.clients.limit != 0):
+            count_client(&x.clients, c)
     if unlikely(caller):
         client_pending(&x.clients, x.caller)

@@ -445,7 +445,8 @@ cdef void run_queued(Exec* x, Client* c) noexcept nogil:
         q = t.queued[i]
         if unlikely((x.gates | c.gates) & q.cmd.gates & G_ACL) and x.gate_fns[ACL_BIT] != NULL \
                 and x.gate_fns[ACL_BIT](x, c, q.cmd, q.argv, q.argc):
-            continue                    # permissions may have changed since it was queued
+            errors += 1                 # permissions have changed since it was queued: EXEC counts as failed
+            continue
         call(x, c, q.cmd, q.argv, q.argc)
     c.out.errors = errors               # those of the commands are not EXEC's
 

@@ -17,6 +17,8 @@ cdef enum:
 cdef int64_t publish(Exec* x, TopicKind kind, Slice channel, Slice message) noexcept nogil
 cdef void unsubscribe_all(Exec* x, Client* c, TopicKind kind, bint tell) noexcept nogil    # O(its subscriptions); tell: a confirmation of each
 cdef bint subscribes_to(Exec* x, const Client* c, TopicKind kind, Slice name) noexcept nogil
+ctypedef bint (*fits_fn)(void* ctx, Slice name, bint pattern) noexcept nogil
+cdef bint subscriptions_fit(const Client* c, fits_fn fits, void* ctx) noexcept nogil        # whether all that it subscribes to does; O(its subscriptions)
 cdef size_t topic_count(const Exec* x, TopicKind kind) noexcept nogil        # distinct channels or patterns with subscribers; O(1)
 
 # --- for the engine

@@ -274,6 +274,24 @@ cdef void unsubscribe_all(Exec* x, Client* c, TopicKind kind, bint tell) noexcep
     after_leaving(x, c)
 
 
+cdef bint subscriptions_fit(const Client* c, fits_fn fits, void* ctx) noexcept nogil:
+    cdef DictIter it
+    cdef Sub* s
+    cdef bint all_fit = True
+    cdef int kind
+    if c.pubsub == NULL:
+        return True
+    for kind in range(TOPIC_KINDS):
+        dict_iter(&it, &(<Subs*>c.pubsub).by_name[kind])
+        while all_fit:
+            s = <Sub*>dict_next(&it)
+            if s == NULL:
+                break
+            all_fit = fits(ctx, slice_of(s.topic.text, s.topic.len), kind == PATTERNS)
+        dict_iter_end(&it)
+    return all_fit
+
+
 cdef void forget_client(Exec* x, Client* c) noexcept nogil:
     if c.pubsub != NULL:
         unsubscribe_all(x, c, CHANNELS, False)

@@ -47,6 +47,15 @@ cdef enum SecretsFn:               # which arguments are secrets (exec/redact)
     SECRETS_CONFIG = 4             # CONFIG SET
     SECRETS_MIGRATE = 5
 
+cdef enum ChannelsFn:              # where channels stand that need permission (exec/acl)
+    CHANNELS_NONE = 0
+    CHANNELS_FIRST = 1             # PUBLISH: the first argument
+    CHANNELS_ALL = 2               # SUBSCRIBE: all arguments
+    CHANNELS_PATTERNS = 3          # PSUBSCRIBE: all, and they are patterns
+
+cdef enum:
+    COMMANDS_MAX = 1024            # commands and subcommands of an engine; a multiple of 64
+
 cdef enum SpecKind:                # how a key spec finds its keys
     SPEC_INDEX_RANGE = 0
     SPEC_INDEX_KEYNUM = 1
@@ -92,7 +101,10 @@ cdef struct Command:
     KeySpec* keys
     int nkeys
     KeysFn keys_fn
+    int key_at                     # where the only key stands, if its spec tells all of it; 0: no such key, -1: no keys at all
+    uint32_t key_flags             # of that key
     SecretsFn secrets
+    ChannelsFn channels
     CommandStats stats
 
 cdef class Registry:
@@ -104,6 +116,8 @@ cdef class Registry:
     cdef int cap
     cdef dict rows                 # full name (lower case str) -> Row
     cdef dict ids                  # full name -> id
+    cdef list originals            # (full name before rename-command, ACL categories) by id
+    cdef public object watcher     # weak reference to whom commands_changed() tells of a new command, or None
     cdef list alive                # bytes and callables that Commands point to
     cdef public object help_body   # body of every container's HELP that has none of its own
     cdef public object catalog     # what COMMAND tells, built when asked; None after a change of the commands

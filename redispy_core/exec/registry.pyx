@@ -12,7 +12,7 @@ from ..base.rp cimport likely
 from ..base.sds cimport Slice
 from .client cimport (G_ACL, G_BUSY, G_LOADING, G_MASTERDOWN, G_MISCONF, G_NOAUTH, G_NOREPLICAS, G_NO_MULTI, G_OOM,
                       G_PAUSED, G_QUEUE, G_READONLY, G_REPLICA_CLIENT, G_ROUTE, G_SUBSCRIBED, Ctx)
-from .table import ROWS, Flag
+from .table import ROWS, Flag, KeyFlag
 
 for flag, value in (("WRITE", CMD_WRITE), ("DENYOOM", CMD_DENYOOM), ("LOADING", CMD_LOADING), ("FAST", CMD_FAST),
                     ("NO_AUTH", CMD_NO_AUTH), ("ALLOW_BUSY", CMD_ALLOW_BUSY), ("MOVABLEKEYS", CMD_MOVABLEKEYS),
@@ -39,6 +39,8 @@ KEYS_FNS = {"": KEYS_BY_SPECS, "set": KEYS_SET, "bitfield": KEYS_BITFIELD, "sort
             "migrate": KEYS_MIGRATE}
 SECRETS = {"auth": SECRETS_ALL, "hello": SECRETS_HELLO, "config|set": SECRETS_CONFIG, "migrate": SECRETS_MIGRATE,
            "acl|setuser": SECRETS_USERS, "acl|getuser": SECRETS_USERS, "acl|deluser": SECRETS_USERS}
+CHANNELS = {"publish": CHANNELS_FIRST, "spublish": CHANNELS_FIRST, "subscribe": CHANNELS_ALL, "ssubscribe": CHANNELS_ALL,
+            "psubscribe": CHANNELS_PATTERNS}
 SPEC_KINDS = {("index", "range"): SPEC_INDEX_RANGE, ("index", "keynum"): SPEC_INDEX_KEYNUM,
               ("keyword", "range"): SPEC_KEYWORD_RANGE, ("keyword", "keynum"): SPEC_KEYWORD_KEYNUM}
 NEVER_QUEUED = {"discard", "multi", "watch", "quit", "reset"}
@@ -101,9 +103,9 @@ cdef Command* registry_lookup(Registry r, const Slice* argv, int argc) noexcept 
 
 def gates_of(name, flags):
     """Gate bits of the states that can refuse a command with these flags."""
-    gates = G_ACL | G_PAUSED | G_QUEUE
+    gates = G_PAUSED | G_QUEUE
     if not flags & CMD_NO_AUTH:
-        gates |= G_NOAUTH
+        gates |= G_NOAUTH | G_ACL
     if flags & CMD_NO_MULTI:
         gates |= G_NO_MULTI
     if flags & CMD_DENYOOM:
@@ -129,6 +131,16 @@ def gates_of(name, flags):
     return gates
 
 
+def only_key(row):
+    """Command.key_at of a row."""
+    if not row.keys and not row.keys_fn:
+        return -1
+    spec = row.keys[0] if len(row.keys) == 1 else None
+    told = spec and (spec.begin, spec.find) == ("index", "range") and spec.nums[0] == 0 \
+        and not spec.flags & (KeyFlag.NOT_KEY | KeyFlag.INCOMPLETE | KeyFlag.VARIABLE_FLAGS)
+    return spec.at if told else 0
+
+
 cdef class Registry:
     """The commands of one engine."""
 
@@ -136,9 +148,10 @@ cdef class Registry:
         self.rows = {}
         self.ids = {}
         self.alive = []
+        self.originals = []
         self.table_size = 2048
         self.table = <Command**>calloc(self.table_size, sizeof(Command*))
-        self.cap = 1024
+        self.cap = COMMANDS_MAX
         self.all = <Command**>calloc(self.cap, sizeof(Command*))
         if self.table == NULL or self.all == NULL:
             raise MemoryError
@@ -193,10 +206,14 @@ cdef class Registry:
         self.all[self.count] = c
         self.count += 1
         self.ids[full] = c.id
+        self.originals.append((text, row.acl))
         if parent != NULL:
             self.adopt(parent, c)
         else:
             self.insert(c)
+        watcher = self.watcher() if self.watcher is not None else None
+        if watcher is not None:
+            watcher.commands_changed()
         return c
 
     cdef set_keys(self, Command* c, row):
@@ -218,6 +235,7 @@ cdef class Registry:
         c.nkeys = len(row.keys)
         c.keys_fn = KEYS_FNS[row.keys_fn]
         c.secrets = SECRETS.get(row.name.lower(), SECRETS_NONE)
+        c.channels = CHANNELS.get(row.name.lower(), CHANNELS_NONE)
         for i, spec in enumerate(row.keys):
             word = spec.word.lower().encode()
             self.alive.append(word)
@@ -227,6 +245,8 @@ cdef class Registry:
             c.keys[i].word = word
             for k in range(3):
                 c.keys[i].nums[k] = spec.nums[k]
+        c.key_at = only_key(row)
+        c.key_flags = row.keys[0].flags if c.key_at > 0 else 0
 
     cdef adopt(self, Command* parent, Command* c):
         cdef Command** grown = <Command**>calloc(parent.nsubs + 1, sizeof(Command*))
@@ -315,6 +335,10 @@ cdef class Registry:
     def row(self, str name):
         """The table row of a bound command, or None."""
         return self.rows[name.lower()] if name.lower() in self.ids else None
+
+    def acl_rows(self):
+        """[(full name, id, ACL categories)] of all commands, containers first; renamed ones under their old names."""
+        return [(name, i, mask) for i, (name, mask) in enumerate(self.originals)]
 
     def stats(self):
         """[(name, calls, ns, rejected, failed, histogram or None)] of the commands that were called or refused."""

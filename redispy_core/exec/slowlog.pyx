@@ -1,16 +1,18 @@
-"""The slow log (contract: slowlog.pxd), SLOWLOG and COMMANDLOG. Room exec.
+"""The slow log and its two siblings (contract: slowlog.pxd), SLOWLOG and COMMANDLOG. Room exec.
 
 Dispatch compares a command's time with one number, Exec.slow_ns: the smaller of the slow log's threshold and of the
-latency monitor's. What reaches it comes to slow_command, which looks at both.
+latency monitor's; its reply's bytes with Exec.large_reply; and what was read at once, which its request cannot exceed,
+with Exec.large_request. What reaches one of them comes to slow_command, which looks at all.
 
 An entry is one block: its arguments, cut as Redis cuts them, the client's address and name. Newest first.
 
-compat: COMMANDLOG is Valkey's name for three logs. Requests and replies are not logged by their size, so its logs
-"large-request" and "large-reply" are empty, as they are where their thresholds are not reached.
+compat: COMMANDLOG is Valkey's name for three logs: "slow", which is SLOWLOG's, "large-request" and "large-reply", whose
+entries tell of bytes in place of microseconds. A request's are those of its RESP form, an inline one's likewise.
 """
-from libc.stdint cimport INT64_MAX, int64_t
+from libc.stdint cimport INT64_MAX, SIZE_MAX, int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy
+from ..base.env cimport Knobs
 from ..base.mem cimport Mem, mem_alloc, mem_calloc, mem_free
 from ..base.sds cimport Slice, slice_of
 from ..proto.errors cimport E_COMMANDLOG_TYPE, E_COUNT_MINUS_ONE, E_UNKNOWN_SUBCOMMAND_OR_ARITY
@@ -32,7 +34,7 @@ cdef struct Entry:                  # one block: the bytes of its slices lie beh
     Entry* next
     int64_t id
     int64_t time                    # unix seconds
-    int64_t us
+    int64_t figure                  # microseconds, or bytes
     Slice addr
     Slice name
     int argc
@@ -40,9 +42,14 @@ cdef struct Entry:                  # one block: the bytes of its slices lie beh
 
 cdef struct SlowLog:
     Entry* first
-    Entry* last
     int64_t count
     int64_t next_id
+
+cdef enum Which:
+    LOG_SLOW
+    LOG_REQUEST
+    LOG_REPLY
+    LOGS
 
 
 # ---------------------------------------------------------------- entries
@@ -116,41 +123,79 @@ cdef void drop_old(Exec* x, SlowLog* log, int64_t keep) noexcept nogil:
         old = e
 
 
-cdef void log_command(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc, int64_t us) noexcept nogil:
-    cdef SlowLog* log = <SlowLog*>x.slowlog
+cdef inline SlowLog* log_of(Exec* x, Which which) noexcept nogil:
+    return <SlowLog*>x.slowlog + <int>which
+
+
+cdef void log_command(Exec* x, Which which, Client* c, Command* cmd, const Slice* argv, int argc, int64_t figure,
+                      int64_t keep) noexcept nogil:
+    cdef SlowLog* log = log_of(x, which)
     cdef Entry* e
+    if keep == 0:
+        return
     if x.caller != NULL and c.flags & CL_FAKE and x.depth > 1:
         c = x.caller                    # who sent the script
     e = new_entry(x, c, cmd, argv, argc)
     e.id = log.next_id
     e.time = x.env.now_ms // 1000
-    e.us = us
+    e.figure = figure
     e.next = log.first
     log.first = e
     log.next_id += 1
     log.count += 1
-    drop_old(x, log, x.env.knobs.slowlog_max_len)
+    drop_old(x, log, keep)
 
 
-cdef void slow_command(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc, int64_t ns) noexcept nogil:
-    cdef int64_t slower_than = x.env.knobs.slowlog_log_slower_than
+cdef int64_t request_bytes(const Slice* argv, int argc) noexcept nogil:
+    """What a request takes as RESP. O(argc)."""
+    cdef int64_t n = num_digits(argc) + 3
+    cdef int i
+    for i in range(argc):
+        n += num_digits(argv[i].len) + argv[i].len + 5
+    return n
+
+
+cdef int num_digits(uint64_t v) noexcept nogil:
+    cdef int n = 1
+    while v >= 10:
+        v //= 10
+        n += 1
+    return n
+
+
+cdef void slow_command(Exec* x, Client* c, Command* cmd, const Slice* argv, int argc, int64_t ns,
+                       int64_t reply_bytes) noexcept nogil:
+    cdef Knobs* k = &x.env.knobs
     cdef const char* event = b"fast-command" if cmd.flags & CMD_FAST else b"command"
-    if c.flags & CL_RERUN:
-        event = b"command-unblocking"
-    latency_add(x, event, ns // 1000000)
-    if slower_than >= 0 and ns >= slower_than * 1000 and x.env.knobs.slowlog_max_len \
-            and not cmd.flags & CMD_SKIP_SLOWLOG:
-        log_command(x, c, cmd, argv, argc, ns // 1000)
+    cdef int64_t bytes
+    if ns >= x.slow_ns:
+        if c.flags & CL_RERUN:
+            event = b"command-unblocking"
+        latency_add(x, event, ns // 1000000)
+    if cmd.flags & CMD_SKIP_SLOWLOG:
+        return
+    if k.slowlog_log_slower_than >= 0 and ns >= k.slowlog_log_slower_than * 1000:
+        log_command(x, LOG_SLOW, c, cmd, argv, argc, ns // 1000, k.slowlog_max_len)
+    if x.batch >= x.large_request:
+        bytes = request_bytes(argv, argc)
+        if bytes >= k.commandlog_request_larger_than:
+            log_command(x, LOG_REQUEST, c, cmd, argv, argc, bytes, k.commandlog_large_request_max_len)
+    if reply_bytes >= x.large_reply:
+        log_command(x, LOG_REPLY, c, cmd, argv, argc, reply_bytes, k.commandlog_large_reply_max_len)
 
 
 cdef void slow_thresholds(Exec* x) noexcept nogil:
     cdef int64_t us = x.env.knobs.slowlog_log_slower_than
     cdef int64_t ms = x.env.knobs.latency_monitor_threshold
+    cdef int64_t bytes = x.env.knobs.commandlog_request_larger_than
     x.slow_ns = INT64_MAX
     if us >= 0 and us < INT64_MAX // 1000:
         x.slow_ns = us * 1000
     if ms and ms < INT64_MAX // 1000000 and ms * 1000000 < x.slow_ns:
         x.slow_ns = ms * 1000000
+    x.large_request = bytes if bytes >= 0 else SIZE_MAX
+    bytes = x.env.knobs.commandlog_reply_larger_than
+    x.large_reply = bytes if bytes >= 0 else INT64_MAX
 
 
 # ---------------------------------------------------------------- commands
@@ -170,7 +215,7 @@ cdef int reply_entries(Ctx* x, const SlowLog* log, int64_t n) noexcept nogil:
         reply_array(x.out, 6)
         reply_int(x.out, e.id)
         reply_int(x.out, e.time)
-        reply_int(x.out, e.us)
+        reply_int(x.out, e.figure)
         reply_array(x.out, e.argc)
         for i in range(e.argc):
             reply_bulk(x.out, e.argv[i].ptr, e.argv[i].len)
@@ -188,50 +233,48 @@ cdef int slowlog_get_command(Ctx* x) noexcept nogil:
         return reply_errorf(x.out, E_UNKNOWN_SUBCOMMAND_OR_ARITY, x.argv[1], text_slice(b"SLOWLOG"))
     if x.argc == 3 and not count_or_reply(x, x.argv[2], &n):
         return 0
-    return reply_entries(x, <SlowLog*>(<Exec*>x.exec).slowlog, n)
+    return reply_entries(x, log_of(<Exec*>x.exec, LOG_SLOW), n)
 
 
 cdef int slowlog_len_command(Ctx* x) noexcept nogil:
-    return reply_int(x.out, (<SlowLog*>(<Exec*>x.exec).slowlog).count)
+    return reply_int(x.out, log_of(<Exec*>x.exec, LOG_SLOW).count)
 
 
 cdef int slowlog_reset_command(Ctx* x) noexcept nogil:
-    drop_old(<Exec*>x.exec, <SlowLog*>(<Exec*>x.exec).slowlog, 0)
+    drop_old(<Exec*>x.exec, log_of(<Exec*>x.exec, LOG_SLOW), 0)
     return reply_ok(x.out)
 
 
-cdef SlowLog* log_or_reply(Ctx* x, Slice type, SlowLog* empty) noexcept nogil:
-    """The log of a COMMANDLOG type; `empty` serves for those in which nothing is logged."""
-    empty.first = NULL
-    empty.count = 0
+cdef SlowLog* log_or_reply(Ctx* x, Slice type) noexcept nogil:
+    """The log of a COMMANDLOG type."""
+    cdef Exec* e = <Exec*>x.exec
     if word_is(type, b"slow"):
-        return <SlowLog*>(<Exec*>x.exec).slowlog
-    if word_is(type, b"large-request") or word_is(type, b"large-reply"):
-        return empty
+        return log_of(e, LOG_SLOW)
+    if word_is(type, b"large-request"):
+        return log_of(e, LOG_REQUEST)
+    if word_is(type, b"large-reply"):
+        return log_of(e, LOG_REPLY)
     err(x, E_COMMANDLOG_TYPE)
     return NULL
 
 
 cdef int commandlog_get_command(Ctx* x) noexcept nogil:
     """COMMANDLOG GET count type."""
-    cdef SlowLog empty
     cdef SlowLog* log
     cdef int64_t n
     if not count_or_reply(x, x.argv[2], &n):
         return 0
-    log = log_or_reply(x, x.argv[3], &empty)
+    log = log_or_reply(x, x.argv[3])
     return reply_entries(x, log, n) if log != NULL else 0
 
 
 cdef int commandlog_len_command(Ctx* x) noexcept nogil:
-    cdef SlowLog empty
-    cdef SlowLog* log = log_or_reply(x, x.argv[2], &empty)
+    cdef SlowLog* log = log_or_reply(x, x.argv[2])
     return reply_int(x.out, log.count) if log != NULL else 0
 
 
 cdef int commandlog_reset_command(Ctx* x) noexcept nogil:
-    cdef SlowLog empty
-    cdef SlowLog* log = log_or_reply(x, x.argv[2], &empty)
+    cdef SlowLog* log = log_or_reply(x, x.argv[2])
     if log == NULL:
         return 0
     drop_old(<Exec*>x.exec, log, 0)
@@ -241,13 +284,15 @@ cdef int commandlog_reset_command(Ctx* x) noexcept nogil:
 # ---------------------------------------------------------------- for the engine
 
 cdef void slowlog_init(Exec* x) noexcept nogil:
-    x.slowlog = mem_calloc(x.mem, sizeof(SlowLog))
+    x.slowlog = mem_calloc(x.mem, LOGS * sizeof(SlowLog))
     x.slow = slow_command
     slow_thresholds(x)
 
 
 cdef void slowlog_free(Exec* x) noexcept nogil:
-    drop_old(x, <SlowLog*>x.slowlog, 0)
+    cdef int i
+    for i in range(LOGS):
+        drop_old(x, log_of(x, <Which>i), 0)
     mem_free(x.mem, x.slowlog)
     x.slowlog = NULL
 

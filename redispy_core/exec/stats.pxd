@@ -24,6 +24,7 @@ cdef struct Stats:
     int64_t unexpected_errors
     int64_t query_limit_closed
     int64_t output_limit_closed
+    int64_t evicted_clients
     int64_t cycles             # event loop turns
     int64_t cycle_ns
     int64_t cycle_max_ns

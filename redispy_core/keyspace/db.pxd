@@ -45,6 +45,8 @@ cdef struct Keyspace:
     bint may_expire             # False while writes are paused: expired keys are missing, not removed
     bint no_touch               # this command must not refresh LRU/LFU (CLIENT NO-TOUCH)
     bint active_expire          # DEBUG SET-ACTIVE-EXPIRE
+    void (*latency)(void* ctx, const char* event, int64_t ms) noexcept nogil   # hears of slow work while the latency monitor is on; NULL: nobody does
+    void* latency_ctx
     Lazyfree lazy               # flushed databases and big values on their way to the thread that frees them
     size_t not_counted          # used memory that maxmemory does not limit, beside the journal's: buffers of replicas; kept by the rooms that own them
     const char* memo_ptr        # hash of the last argument looked up: valid within one command

@@ -9,7 +9,7 @@ answers that it is missing.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memset
-from ..base.env cimport Env, POLICY_LFU, env_rand_unit
+from ..base.env cimport Env, POLICY_LFU, env_mono_us, env_rand_unit
 from ..base.mem cimport Mem, mem_calloc, mem_free
 from ..base.rp cimport likely, unlikely, rp_assert
 from ..base.sds cimport Slice
@@ -418,18 +418,24 @@ cdef void report_expired(Keyspace* ks, Db* db, Slice key) noexcept nogil:
     ks.stats.expired += 1
     if ks.ev.deleted != NULL:
         ks.ev.deleted(ks.ev.deleted_ctx, db.id, key, ks.env.knobs.lazyfree_lazy_expire != 0)
+    ks.ev.own_work = True
     key_touched(ks, db, key)
+    ks.ev.own_work = False
     key_event(ks, db, key, EV_EXPIRED, b"expired")
 
 
 cdef void db_delete_expired(Keyspace* ks, Db* db, Robj* o) noexcept nogil:
     cdef Slice key = key_of(o)
     cdef uint64_t hash = dict_hash(&db.keys, key.ptr, key.len)
+    cdef bint timed = ks.env.knobs.latency_monitor_threshold != 0 and ks.latency != NULL
+    cdef int64_t began_us = env_mono_us(ks.env) if timed else 0
     dict_remove(ks.mem, &db.expires, key.ptr, key.len, hash)
     dict_remove(ks.mem, &db.keys, key.ptr, key.len, hash)
     untrack(ks, db, o)
     report_expired(ks, db, key)
     db_discard(ks, o, ks.env.knobs.lazyfree_lazy_expire != 0)
+    if timed:
+        ks.latency(ks.latency_ctx, b"expire-del", (env_mono_us(ks.env) - began_us) // 1000)
 
 
 cdef int64_t db_evict(Keyspace* ks, Db* db, Robj* o, uint64_t hash) noexcept nogil:
@@ -444,7 +450,9 @@ cdef int64_t db_evict(Keyspace* ks, Db* db, Robj* o, uint64_t hash) noexcept nog
     ks.stats.evicted += 1
     if ks.ev.deleted != NULL:
         ks.ev.deleted(ks.ev.deleted_ctx, db.id, key, lazy)
+    ks.ev.own_work = True
     key_touched(ks, db, key)
+    ks.ev.own_work = False
     key_event(ks, db, key, EV_EVICTED, b"evicted")
     freed += ks.mem.used
     db_discard(ks, o, lazy)

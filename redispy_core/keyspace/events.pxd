@@ -20,6 +20,7 @@ cdef enum EventClass:          # bits of notify-keyspace-events
 
 cdef struct Events:
     int64_t dirty                                                                     # changes since the last save
+    bint own_work                                                                     # what changes now is no command's doing: expiry, eviction
     void (*changed)(void* ctx, int db, Slice key) noexcept nogil                      # WATCH, tracking, blocked clients
     void* changed_ctx
     void (*flushed)(void* ctx, int db) noexcept nogil                                 # a database is about to be emptied; -1: all

@@ -53,7 +53,9 @@ cdef bint field_due(Keyspace* ks, Db* db, Slice key, Robj* o, Slice field, HashA
 
 
 cdef Robj* subexpire_settle(Keyspace* ks, Db* db, Slice key, Robj* o) noexcept nogil:
+    ks.ev.own_work = True
     key_touched(ks, db, key)
+    ks.ev.own_work = False
     key_event(ks, db, key, EV_HASH, b"hexpired")
     if hash_len(o):
         db_subexpiry(ks, db, o)

@@ -301,11 +301,68 @@ TEXTS = {
     "SCRIPT_RESP": "ERR RESP version must be 2 or 3.",
     "SCRIPT_REPL": "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
     "SCRIPT_ACL_COMMAND": "ERR Invalid command passed to redis.acl_check_cmd()",
+    "CACHING_MODE": "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or"
+                    " OPTOUT mode enabled",
+    "CACHING_YES": "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.",
+    "CACHING_NO": "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.",
+    "REDIRECT_ONE": "ERR A client can only redirect to a single other client",
+    "REDIRECT_UNKNOWN": "ERR The client ID you want redirect to does not exist",
+    "TRACKING_BCAST_OPT": "ERR OPTIN and OPTOUT are not compatible with BCAST",
+    "TRACKING_OPT_BOTH": "ERR You can't specify both OPTIN mode and OPTOUT mode",
+    "TRACKING_PREFIX": "ERR PREFIX option requires BCAST mode to be enabled",
+    "TRACKING_PREFIX_EXISTING": "ERR Prefix '%s' overlaps with an existing prefix '%s'. Prefixes for a single"
+                                " client must not overlap.",
+    "TRACKING_PREFIX_GIVEN": "ERR Prefix '%s' overlaps with another provided prefix '%s'. Prefixes for a single"
+                             " client must not overlap.",
+    "TRACKING_SWITCH_BCAST": "ERR You can't switch BCAST mode on/off before disabling tracking for this client,"
+                             " and then re-enabling it with a different mode.",
+    "TRACKING_SWITCH_OPT": "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and"
+                           " then re-enabling it with a different mode.",
+    "IDLE_INT": "ERR idle is not an integer or out of range",
+    "IDLE_POSITIVE": "ERR idle should be greater than 0",
+    "FILTER_DB_INT": "ERR DB is not an integer or out of range",
+    "FILTER_DB_RANGE": "ERR DB number should be between 0 and %s",
+    "FILTER_NOT_DB_RANGE": "ERR NOT-DB number should be between 0 and %s",
+    "FILTER_FLAGS": "ERR Unknown flags found in the provided filter: %s",
+    "FILTER_NOT_FLAGS": "ERR Unknown flags found in the NOT-FLAGS filter: %s",
+    "FILTER_CAPA": "ERR Unknown capa found in the provided filter: %s",
+    "FILTER_NOT_CAPA": "ERR Unknown capa found in the NOT-CAPA filter: %s",
     "BGSAVE_IN_PROGRESS": "ERR Background save already in progress",
     "BGSAVE_OTHER_CHILD": "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order "
                           "to schedule a BGSAVE whenever possible.",
     "AOF_REWRITE_IN_PROGRESS": "ERR Background append only file rewriting already in progress",
     "MISCONF_AOF": "MISCONF Errors writing to the AOF file: %s",
+    # access control
+    "NOPERM_COMMAND": "NOPERM User %s has no permissions to run the '%s' command",
+    "NOPERM_KEY": "NOPERM No permissions to access a key",
+    "NOPERM_CHANNEL": "NOPERM No permissions to access a channel",
+    "NOPERM_EXEC_COMMAND": "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "
+                           "call. This command is no longer allowed for the following reason: no permission to "
+                           "execute the command or subcommand",
+    "NOPERM_EXEC_KEY": "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "
+                       "call. This command is no longer allowed for the following reason: no permission to touch the "
+                       "specified keys",
+    "NOPERM_EXEC_CHANNEL": "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC "
+                           "call. This command is no longer allowed for the following reason: no permission to access "
+                           "one of the channels used as arguments",
+    "ACL_SCRIPT_COMMAND": "ERR ACL failure in script: User %s has no permissions to run the '%s' command",
+    "ACL_SCRIPT_KEY": "ERR ACL failure in script: No permissions to access a key",
+    "ACL_SCRIPT_CHANNEL": "ERR ACL failure in script: No permissions to access a channel",
+    "ACL_MODIFIER": "ERR Error in ACL SETUSER modifier '%s': %s",
+    "ACL_UNMATCHED": "ERR Unmatched parenthesis in acl selector starting at '%s'.",
+    "ACL_USERNAME": "ERR Usernames can't contain spaces or null characters",
+    "ACL_DEFAULT": "ERR The 'default' user cannot be removed",
+    "ACL_CATEGORY": "ERR Unknown category '%s'",
+    "ACL_GENPASS": "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to "
+                   "4096",
+    "ACL_DRYRUN_USER": "ERR User '%s' not found",
+    "ACL_DRYRUN_COMMAND": "ERR Command '%s' not found",
+    "ACL_NO_FILE": "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the "
+                   "ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file "
+                   "set) in order to store users in the Redis configuration.",
+    "ACL_SAVE": "ERR There was an error trying to save the ACLs. Please check the server logs for more information",
+    "SORT_BY_ACL": "ERR BY option of SORT denied due to insufficient ACL permissions.",
+    "SORT_GET_ACL": "ERR GET option of SORT denied due to insufficient ACL permissions.",
     "DUMP_WRONG": "ERR DUMP payload version or checksum are wrong",
     "DUMP_BAD": "ERR Bad data format",
     "BUSYKEY": "BUSYKEY Target key name already exists.",

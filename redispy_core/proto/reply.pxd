@@ -27,6 +27,8 @@ cdef struct Out:
     size_t closed_bytes        # bytes in all blocks but the last, less `sent` of dropped ones
     int blocks
     int resp                   # 2 or 3
+    size_t limit               # bytes beyond which no more is kept; 0: none
+    bint full                  # the limit was exceeded: what is written since is lost, the client is to be closed
     int64_t errors             # error replies written
     Mem* m
     BlockPool* pool
@@ -52,6 +54,9 @@ cdef char* out_room_small(Out* o, size_t n) noexcept nogil              # out_ro
 
 cdef inline bint out_empty(const Out* o) noexcept nogil:
     return o.first == NULL
+
+cdef inline size_t out_written(const Out* o) noexcept nogil:            # grows by what is written until out_sent; O(1)
+    return o.closed_bytes + <size_t>(o.pos - o.last.data) if o.last != NULL else o.closed_bytes
 
 cdef void out_init(Out* o, Mem* m, BlockPool* pool, int resp) noexcept nogil
 cdef void out_clear(Out* o) noexcept nogil                              # drops all output, blocks go to the pool

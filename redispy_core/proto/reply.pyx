@@ -30,6 +30,8 @@ cdef void out_init(Out* o, Mem* m, BlockPool* pool, int resp) noexcept nogil:
     o.closed_bytes = 0
     o.blocks = 0
     o.resp = resp
+    o.limit = 0
+    o.full = False
     o.errors = 0
     o.m = m
     o.pool = pool
@@ -40,6 +42,10 @@ cdef void out_init(Out* o, Mem* m, BlockPool* pool, int resp) noexcept nogil:
 cdef char* out_grow(Out* o, size_t n) noexcept nogil:
     cdef Block* b
     if o.last != NULL:
+        if unlikely(o.limit != 0) and (o.full or o.closed_bytes + (o.pos - o.last.data) > o.limit) and o.last.cap >= n:
+            o.full = True               # nobody will read it: the last block is written again and again
+            o.pos = o.last.data
+            return o.pos
         o.last.used = o.pos - o.last.data
         o.closed_bytes += o.last.used
     if n <= BLOCK_SIZE - HEADER and o.pool.free != NULL:
@@ -107,6 +113,7 @@ cdef void out_clear(Out* o) noexcept nogil:
     o.pos = o.end = NULL
     o.sent = 0
     o.closed_bytes = 0
+    o.full = False
 
 
 cdef size_t out_bytes(const Out* o) noexcept nogil:
@@ -134,6 +141,7 @@ cdef OutMark out_mark(Out* o) noexcept nogil:
 cdef void out_rollback(Out* o, OutMark mark) noexcept nogil:
     cdef Block* b
     cdef Block* following
+    o.full = o.full and o.last == mark.last     # else nothing that stays was written over
     if mark.last == NULL:
         out_clear(o)
         return
@@ -362,6 +370,8 @@ cdef void reply_length(Out* o, Deferred d, char kind, int64_t n) noexcept nogil:
     cdef char[GAP] header
     cdef size_t len, used, behind
     cdef char* p = d.block.data + d.at
+    if unlikely(o.full):
+        return                          # the gap may be overwritten
     if o.resp < 3:
         n = n * 2 if kind == 37 else n
         kind = 42

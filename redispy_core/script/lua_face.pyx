@@ -136,6 +136,7 @@ cdef class LuaFace:
         code = code.encode() if isinstance(code, str) else code
         cdef int status = lua_load_text(self.lua, self.L, code, len(code), name)
         if status == LUA_OK:
+            assert self.lua.checkstack(self.L, len(args))
             for arg in args:
                 arg = arg.encode() if isinstance(arg, str) else arg
                 self.lua.pushlstring(self.L, arg, len(arg))

@@ -115,6 +115,62 @@ def test_commandlog(engine, a):
     assert a.call("SLOWLOG", "LEN") == 0
 
 
+def test_large_requests(engine, a):
+    engine.core.set_knob("commandlog-request-larger-than", 39)
+    for value in ("v", "a" * 11, "a" * 12, "a" * 300):
+        a.call("SET", "k", value)
+    entries = a.call("COMMANDLOG", "GET", -1, "large-request")
+    assert [e[2] for e in entries] == [328, 39]             # as RESP; newest first
+    assert entries[1][3] == [b"SET", b"k", b"a" * 12] and entries[0][3][2] == b"a" * 128 + b"... (172 more bytes)"
+    assert a.call("COMMANDLOG", "LEN", "large-request") == 3        # this was one, too
+    a.send_bytes(b"PING\r\n" * 20)                          # a large batch of small requests
+    assert [a.read() for _ in range(20)] == [Simple("PONG")] * 20
+    assert a.call("COMMANDLOG", "LEN", "large-request") == 4
+    engine.core.set_knob("commandlog-request-larger-than", -1)
+    assert a.call("COMMANDLOG", "RESET", "large-request") == OK
+    a.call("SET", "k", "a" * 1000)
+    assert a.call("COMMANDLOG", "LEN", "large-request") == 0
+
+
+def test_large_replies(engine, a):
+    a.call("SET", "k", "v" * 100_000)
+    engine.core.set_knob("commandlog-reply-larger-than", 100)
+    for argv in (["GET", "k"], ["GET", "missing"], ["STRLEN", "k"], ["GETRANGE", "k", 0, 93]):
+        a.call(*argv)
+    entries = a.call("COMMANDLOG", "GET", -1, "large-reply")
+    assert [(e[2], e[3][0]) for e in entries] == [(101, b"GETRANGE"), (100_011, b"GET")]
+    engine.core.set_knob("commandlog-large-reply-max-len", 1)
+    for _ in range(3):
+        a.call("GET", "k")
+    assert a.call("COMMANDLOG", "LEN", "large-reply") == 1
+    engine.core.set_knob("commandlog-large-reply-max-len", 0)
+    a.call("COMMANDLOG", "RESET", "large-reply")
+    a.call("GET", "k")
+    assert a.call("COMMANDLOG", "LEN", "large-reply") == 0
+    engine.core.set_knob("commandlog-reply-larger-than", -1)
+
+
+def test_sizes_of_commands_within_a_transaction(engine, a):
+    """EXEC itself is in no log; what it ran is."""
+    engine.core.set_knob("commandlog-reply-larger-than", 300)
+    a.call("SET", "k", "v" * 400)
+    a.call("MULTI")
+    a.call("GET", "k")
+    a.call("GET", "k")
+    a.call("EXEC")
+    assert [e[3] for e in a.call("COMMANDLOG", "GET", -1, "large-reply")] == [[b"GET", b"k"]] * 2
+    engine.core.set_knob("commandlog-reply-larger-than", 1 << 20)
+
+
+def test_logs_are_apart(engine, a):
+    engine.core.set_knob("commandlog-reply-larger-than", 0)
+    a.call("ECHO", "x")
+    assert a.call("COMMANDLOG", "LEN", "slow") > 0
+    a.call("COMMANDLOG", "RESET", "large-reply")
+    assert a.call("COMMANDLOG", "LEN", "slow") > 0 and a.call("SLOWLOG", "LEN") > 0
+    engine.core.set_knob("commandlog-reply-larger-than", 1 << 20)
+
+
 def test_memory_is_given_back(engine, a):
     engine.set("slowlog_max_len", 50)
     used = engine.core.counters()["used_memory"]

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Callable
 
-from support.resp import Double, describe
+from support.resp import Double, Map, describe
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,24 @@ def has_17_decimals(ours, theirs):
     return bytes(ours) == format(float(bytes(theirs)), ".17f").rstrip("0").rstrip(".").encode()
 
 
+def plain_users(reply):
+    """What ACL LIST or GETUSER says, without the flag of payloads and the databases, which one of the two servers lacks."""
+    if isinstance(reply, bytes):
+        return type(reply)(bytes(reply).replace(b" skip-sanitize-payload", b"").replace(b" sanitize-payload", b""))
+    if isinstance(reply, Map):
+        return Map((name, plain_users(value)) for name, value in reply if name != b"databases")
+    if not isinstance(reply, list):
+        return reply
+    kept = [item for i, item in enumerate(reply) if item not in (b"databases", b"sanitize-payload", b"skip-sanitize-payload")
+            and (i == 0 or reply[i - 1] != b"databases")]
+    return type(reply)(map(plain_users, kept))
+
+
+def same_users(ours, theirs):
+    """Whether the replies tell of the same users; ours with the flag."""
+    return b"sanitize-payload" in str(describe(ours)).encode() and describe(plain_users(ours)) == describe(plain_users(theirs))
+
+
 TEXT = "one text for all such cases there"
 UNKNOWN_TYPE = ("-\"ERR unknown type name 'foo'\"", "-\"ERR unknown type name ''\"")
 KNOWN = [
@@ -166,6 +184,7 @@ KNOWN = [
       for name, since in (("redis", (7, 0)), ("valkey", (9, 0)))),
     Known("redis", (7, 0), r'SCAN 0 TYPE (foo|"")', r"\*2\n  \$'0'\n  \*0", UNKNOWN_TYPE,
           "a type that nothing has is an error in Valkey and in the newest Redis"),
+    Known("valkey", (8, 0), r"ACL (LIST|GETUSER u3)", r".*", same_users, "users have no flag for payloads there"),
     Known("redis", (8, 2), r"GEO(POS|RADIUS|SEARCH).*", r"\*.*", has_17_decimals,
           "coordinates are printed with the fewest digits there"),
     Known("valkey", (9, 0), r"EVAL \"return redis\.call\('(config|object)','nosuch'.*", "-.*unknown subcommand.*",

@@ -19,6 +19,9 @@ FORBIDDEN = {what: re.compile(pattern) for what, pattern in FORBIDDEN.items()}
 # (path, what) -> why this file must.
 ALLOWED: dict[tuple[str, str], str] = {
     ("redispy_core/base/rp.h", "clock"): "rp_ticks, for durations; env turns ticks into time",
+    ("redispy_core/base/crash.h", "files"): "a signal handler opens the log",
+    ("redispy_core/base/process.pyx", "environment"): "moves it away from where the title goes",
+    ("redispy_core/base/crash.h", "clock"): "a signal handler tells when it was",
     ("redispy_core/persist/child.pyx", "files"): "/proc/self: the memory that a child has made its own",
     ("redispy_core/exec/docs.py", "files"): "docs.json of the package, on the first COMMAND DOCS",
 }

@@ -29,14 +29,13 @@ THEIRS = {
               "vset-force-single-threaded-execution"},
     "valkey": {"active-defrag-cycle-us", "cluster-announce-client-port", "cluster-announce-client-tls-port",
                "cluster-config-save-behavior", "cluster-databases", "cluster-manual-failover-timeout",
-               "cluster-slot-migration-log-max-len", "commandlog-large-reply-max-len",
-               "commandlog-large-request-max-len",
-               "commandlog-reply-larger-than", "commandlog-request-larger-than", "hash-seed", "import-mode", "mptcp",
+               "cluster-slot-migration-log-max-len", "hash-seed", "import-mode", "mptcp",
                "rdb-version-check", "rdma-bind", "rdma-completion-vector", "rdma-port", "rdma-rx-size", "repl-mptcp",
                "slot-migration-max-failover-repl-bytes", "tls-auth-clients-user", "tls-auto-reload-interval"}}
 # Ours that a server lacks: Valkey's names, and those of other versions.
 VALKEYS = {"availability-zone", "cluster-announce-client-ipv4", "cluster-announce-client-ipv6", "cluster-blacklist-ttl",
-           "commandlog-execution-slower-than", "commandlog-slow-execution-max-len", "dual-channel-replication-enabled",
+           "commandlog-execution-slower-than", "commandlog-slow-execution-max-len", "commandlog-large-reply-max-len",
+           "commandlog-large-request-max-len", "commandlog-reply-larger-than", "commandlog-request-larger-than", "dual-channel-replication-enabled",
            "events-per-io-thread", "extended-redis-compatibility", "log-format", "log-timestamp-format", "primaryauth",
            "prefetch-batch-max-size", "primaryuser", "unixsocketgroup"}
 SINCE_7_2 = {"aof-rewrite-cpulist", "bgsave-cpulist", "bio-cpulist", "server-cpulist", "locale-collate",

@@ -79,3 +79,12 @@ def test_shutdown_command(start):
         with pytest.raises(Closed):
             raw.call("SHUTDOWN", "NOSAVE")
     assert server.wait() == 0
+
+
+def test_rewrite_with_all_defaults(start, tmp_path):
+    (tmp_path / "redis.conf").write_text("hz 20\n")
+    server = start(str(tmp_path / "redis.conf"))
+    with server.raw() as raw:
+        assert raw.call("DEBUG", "CONFIG-REWRITE-FORCE-ALL") == Simple("OK")
+    lines = (tmp_path / "redis.conf").read_text().splitlines()
+    assert {"hz 20", "maxclients 10000", "tls-auth-clients yes"} <= set(lines)
