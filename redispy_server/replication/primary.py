@@ -121,7 +121,7 @@ class Primary:
 
     def listen(self) -> None:
         """A primary's changes go into the stream while it is kept; a replica's stream is its primary's."""
-        self.server.journal_listens(REPLICAS, self.engine.stream_figures()["open"] and not self.is_replica)
+        self.server.journal_listens(REPLICAS, bool(self.engine.stream_figures()["open"]) and not self.is_replica)
 
     def close_stream(self) -> None:
         """Forgets the history."""
@@ -364,7 +364,7 @@ class Primary:
     def _is_time(self, waiting: list[Peer]) -> bool:
         most = self.config["repl-diskless-sync-max-replicas"]
         longest = time.monotonic() - min(p.since for p in waiting)
-        return longest >= self.config["repl-diskless-sync-delay"] or 0 < most <= len(waiting)
+        return bool(longest >= self.config["repl-diskless-sync-delay"] or 0 < most <= len(waiting))
 
     def _announce(self, peer: Peer) -> bool:
         """+FULLRESYNC; False: it can't be told, and is closed."""
