@@ -1129,6 +1129,7 @@ cdef class Engine:
         """CONFIG RESETSTAT."""
         stats_reset(&self.x.stats)
         self.registry.reset_stats()
+        replicas_of(&self.x).sent = replicas_of(&self.x).received = 0
         self.x.scripts.evicted = 0
         self.ks.stats.hits = self.ks.stats.misses = self.ks.stats.expired = self.ks.stats.evicted = 0
         self.ks.stats.expired_stale_perc_x100 = self.ks.stats.expired_time_cap = 0

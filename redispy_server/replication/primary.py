@@ -84,6 +84,10 @@ class Primary:
         self._ending = False                # the child is being collected
         self.engine.hooks["replica_closed"] = self._closed
 
+    def reset_stats(self) -> None:
+        """CONFIG RESETSTAT."""
+        self.full_syncs = self.partial_syncs = self.partial_refused = 0
+
     # ---------------------------------------------------------------- who is who
 
     @property
