@@ -73,7 +73,7 @@ from .proto.parser cimport parser_rebase
 from .proto.reply cimport Block, out_bytes, out_clear, out_empty, out_sent, reply_errorf, reply_object, reply_raw
 from .structs.ebuckets cimport eb_count
 from .structs.rax cimport rax_size
-from .types.object cimport Robj
+from .types.object cimport NO_EXPIRE, Robj, robj_expire
 from .structs.dict cimport (RESIZE_ALLOW, RESIZE_AVOID, ResizePolicy, dict_bytes, dict_rehash_step, dict_rehashing,
                             dict_shrink, dict_slots)
 
@@ -1242,6 +1242,19 @@ cdef class Engine:
         """Writes the commands that make the data; save_rdb's reply. Options: timestamp, and save_rdb's functions, sync,
         incremental_sync, timeout_ms, key_delay_us."""
         return self.saving([fd], "aof", options).run()
+
+    def time_left_ms(self, bytes key, int db=0):
+        """Milliseconds (at least 1) until the key expires, 0 if it does not, None if there is no such key. No access."""
+        cdef Robj* o
+        if not 0 <= db < self.ks.ndbs:
+            raise ValueError("no such database")
+        if self.x.depth == 0:
+            env_freeze_now(&self.env)
+        ks_begin_command(&self.ks)
+        o = db_peek(&self.ks, &self.ks.dbs[db], slice_of(key, len(key)))
+        if o == NULL:
+            return None
+        return 0 if robj_expire(o) == NO_EXPIRE else max(robj_expire(o) - self.env.now_ms, 1)
 
     def dump(self, bytes key, int db=0, int version=0):
         """DUMP's payload in an RDB version (0: the lowest that loses nothing). None: no such key, or it can't be written
