@@ -573,6 +573,7 @@ class AofFiles:
         if self.enabled:
             self._flush()
         self.engine.flush_all()
+        self.engine.flush_functions()
         self.server.journal_listens(AOF, False)
         try:
             self._read_manifest()

@@ -406,6 +406,8 @@ class Primary:
             "key_delay_us": self.config["rdb-key-save-delay"], "sync": False, "incremental_sync": False}
         options["replication"] = self.identity.to_aux(0)
         options["version"] = self._rdb_version(fed)
+        if fed[0].without_functions:
+            options["functions"] = []
         fds = [rows[p.id]["fd"] for p in fed]
         pid = self.server.children.start("sync", lambda: self.engine.fork_save(fds, "rdb", **options),
                                          lambda code, killer: self._fed(fed, code, killer))
