@@ -144,7 +144,7 @@ class Failover:
     def rejected(self) -> None:
         """The replica did not take over: we go on as the primary."""
         if self.state == HANDING:
-            self.abort("Failover target rejected psync request")
+            self.abort("the target does not take over")
 
     def abort(self, reason: str) -> None:
         """Everything as it was."""
