@@ -7,7 +7,7 @@ has come are removed (subexpire).
 
 A replica removes nothing but what its own clients gave a time to.
 """
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from ..base.env cimport env_freeze_now, env_mono_us
 from ..base.rp cimport unlikely
@@ -164,3 +164,26 @@ cdef void expire_cycle(ExpireState* s, Keyspace* ks, CycleKind kind) noexcept no
     s.stale_perc = stale * 0.05 + s.stale_perc * 0.95
     ks.stats.expired_stale_perc_x100 = <int64_t>(s.stale_perc * 100)
     ks.stats.expire_cycle_us += env_mono_us(ks.env) - begin
+
+
+cdef void visit_all(void* ctx, void* entry) noexcept nogil:
+    cdef Round* r = <Round*>ctx
+    if robj_expire(<Robj*>entry) < r.ks.env.now_ms:
+        r.expired += 1
+        db_delete_expired(r.ks, r.db, <Robj*>entry)
+
+
+cdef int64_t expire_all(Keyspace* ks) noexcept nogil:
+    cdef Round r
+    cdef uint64_t cursor
+    cdef int i
+    r.ks = ks
+    r.expired = 0
+    for i in range(ks.ndbs):
+        r.db = &ks.dbs[i]
+        cursor = 0
+        while r.db.expires.used:
+            cursor = dict_scan(&r.db.expires, cursor, visit_all, &r)
+            if cursor == 0:
+                break
+    return r.expired
