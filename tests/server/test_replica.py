@@ -139,6 +139,7 @@ def test_promotion_and_return(real, pair):
     primary, replica = pair(real)
     with primary.raw() as one, replica.raw() as two:
         fill(one)
+        one.call("CONFIG", "SET", "repl-ping-replica-period", "1000")     # a ping behind the promotion would be lost
         in_sync(primary, replica)
         before = info(replica, "replication")
         assert two.call("REPLICAOF", "NO", "ONE") == Simple("OK")
