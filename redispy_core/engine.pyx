@@ -1363,7 +1363,7 @@ cdef void timed_expiry(Exec* x, CycleKind kind) noexcept nogil:
 
 cdef void applied_error(Exec* x, Client* c) noexcept with gil:
     """A command of the primary failed here."""
-    command = (<bytes>c.last_command[:c.last_command_len]).decode() if c.last_command != NULL else "NULL"
+    command = (<bytes>c.last_command[:c.last_command_len]).decode() if c.last_command != NULL else "<unknown>"
     said = gather_output(c)[1:].split(b"\r\n")[0].decode("utf-8", "replace")
     x.stats.unexpected_errors += 1
     (<Engine>x.engine).report(f"== CRITICAL == This replica is sending an error to its master: '{said}' after processing "

@@ -318,6 +318,7 @@ class Server:
         for name, body in bodies.items():
             self.engine.bind(name, body)
         self.engine.hooks["debug|change-repl-id"] = self.primary.change_id_command
+        self.engine.hooks["debug|replicate"] = self.primary.replicate_command
         self.engine.hooks["flushall"] = self.saving.all_flushed
         self.engine.hooks["debug|reload"] = self.saving.reload_command
         self.engine.hooks["debug|aof-flush-sleep"] = self.aof.flush_sleep_command

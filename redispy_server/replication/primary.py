@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 from redispy_core.engine import NO_REPLY, Error, Status, error_text, prefixed
 
+from .handshake import request
+
 if TYPE_CHECKING:
     from ..server import Server
 
@@ -611,6 +613,11 @@ class Primary:
         """DEBUG CHANGE-REPL-ID."""
         self.log("notice", "Changing replication IDs after receiving change-repl-id")
         self.identity.new()
+        return OK
+
+    def replicate_command(self, *words: bytes) -> Status:
+        """DEBUG REPLICATE: sends replicas a command that is not run here, so that their data differ."""
+        self.engine.stream_feed(request(*words))
         return OK
 
     def disconnect(self) -> None:
