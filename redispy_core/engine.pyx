@@ -35,7 +35,7 @@ from .exec.busy cimport busy_init
 from .exec.client_info cimport ADDR_MAX, client_addr, client_info
 from .exec.clients_cron cimport clients_cron
 from .exec.crash_report cimport crash_report_free, crash_report_init
-from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
+from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write, io_write_now
 from .exec.latency cimport latency_add, latency_events, latency_free
 from .exec.memory_limit cimport memory_limit_free, memory_limit_init, memory_limit_set, memory_step
 from .exec.monitor cimport monitor_free, monitor_init
@@ -60,7 +60,7 @@ from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, dbs_free, dbs_new, d
                             ks_init)
 from .keyspace.backlog cimport backlog_is_open, backlog_resize, backlog_trim, cursor_at, cursor_left
 from .keyspace.evict cimport evict_not_counted, evict_over_us
-from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_cycle
+from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_all, expire_cycle
 from .keyspace.journal cimport journal_to_replicas
 from .keyspace.lazyfree cimport lazy_pending, lazy_take_back, lazy_wake_by
 from .persist.aof_out cimport AofOut, AofPolicy, aof_out_init, aof_out_sync, aof_out_write
@@ -686,7 +686,7 @@ cdef class Engine:
         if c == NULL or c.flags & CL_CLOSE_ASAP:
             return False
         reply_raw(&c.out, data, len(data))
-        io_write(&self.x, c)
+        io_write_now(&self.x, c)
         return out_empty(&c.out) and not c.flags & CL_CLOSE_ASAP
 
     def replica_acked(self, uint64_t client_id, int64_t offset, int64_t synced):
@@ -770,6 +770,11 @@ cdef class Engine:
         the old one is served meanwhile, but for commands that could not stand the exchange."""
         self.ks.loading = on and not aside
         self.set_state("loading", on)
+
+    def expire_all(self):
+        """Removes what has expired, all of it at once, and tells of it as always; how many keys."""
+        env_freeze_now(&self.env)
+        return expire_all(&self.ks)
 
     def flush_all(self, bint lazy=False):
         """Empties all databases, telling nobody but those who watch or track keys."""
@@ -1091,7 +1096,7 @@ cdef class Engine:
                   "pubsub": 0, "replicas": 0}
         while c != NULL:
             if not c.flags & CL_FAKE:
-                totals["connected"] += 1
+                totals["connected"] += not c.flags & CL_REPLICA or c.flags & CL_MONITOR != 0
                 totals["blocked"] += (c.flags & (CL_BLOCKED | CL_PAUSED)) != 0
                 totals["pubsub"] += (c.flags & CL_PUBSUB) != 0
                 totals["memory" if not c.flags & CL_REPLICA else "replicas"] += client_memory(c)
@@ -1124,6 +1129,7 @@ cdef class Engine:
         """CONFIG RESETSTAT."""
         stats_reset(&self.x.stats)
         self.registry.reset_stats()
+        replicas_of(&self.x).sent = replicas_of(&self.x).received = 0
         self.x.scripts.evicted = 0
         self.ks.stats.hits = self.ks.stats.misses = self.ks.stats.expired = self.ks.stats.evicted = 0
         self.ks.stats.expired_stale_perc_x100 = self.ks.stats.expired_time_cap = 0

@@ -10,6 +10,8 @@ from .base.mem cimport mem_alloc, mem_calloc, mem_free
 from .base.rp cimport likely, unlikely
 from .base.sds cimport Slice
 from .engine cimport Engine
+from .exec.acl cimport ACL_OK, AclVerdict, acl_check, acl_denied, acl_reply_denied_in_script
+from .exec.acl_log cimport ACL_LUA
 from .exec.busy cimport busy_turn
 from .exec.client cimport (CL_FAKE, CL_NO_TOUCH, CL_SCRIPT, Client, Ctx, G_ACL, G_LOADING, G_MASTERDOWN, G_MISCONF,
                            G_NOREPLICAS, G_OOM, G_READONLY, G_ROUTE)
@@ -18,12 +20,11 @@ from .exec.memory_limit cimport memory_exceeded
 from .exec.registry cimport (CMD_MAY_REPLICATE, CMD_NOSCRIPT, CMD_STALE, CMD_WRITE, Command, Registry, registry_lookup)
 from .proto.errors cimport (E_SCRIPT_ARITY, E_SCRIPT_DENIED, E_SCRIPT_STALE, E_SCRIPT_UNKNOWN_COMMAND, E_SCRIPT_WRITE,
                             Err)
-from .proto.reply cimport BLOCK_SIZE, Out, out_clear, out_init, reply_error
+from .proto.reply cimport BLOCK_SIZE, Out, out_clear, reply_error
 
 cdef enum:
-    ACL_BIT = 2                     # of G_ACL
     MASTERDOWN_BIT = 9              # of G_MASTERDOWN
-    ASKED = G_ACL | G_ROUTE | G_OOM | G_MISCONF | G_NOREPLICAS | G_READONLY | G_MASTERDOWN | G_LOADING   # for each call
+    ASKED = G_ROUTE | G_OOM | G_MISCONF | G_NOREPLICAS | G_READONLY | G_MASTERDOWN | G_LOADING   # for each call
 
 LEVELS = ("debug", "verbose", "notice", "warning")
 
@@ -176,6 +177,17 @@ cdef bint refuse_call(Caller* k, Command* cmd, Err e) noexcept nogil:
     return False
 
 
+cdef bint user_may_not(Caller* k, Command* cmd, const Slice* argv, int argc) noexcept nogil:
+    cdef int at = 0
+    cdef AclVerdict v = acl_check(k.client, cmd, argv, argc, &at)
+    if likely(v == ACL_OK):
+        return False
+    acl_denied(k.x, k.x.caller, v, ACL_LUA, cmd, argv, at)
+    acl_reply_denied_in_script(k.out, k.client, v, cmd)
+    cmd.stats.rejected += 1
+    return True
+
+
 cdef bint gates_refuse(Caller* k, Command* cmd, const Slice* argv, int argc, uint32_t raised) noexcept nogil:
     """Asks the gates of server and user; a refusal is in the output."""
     cdef Exec* x = k.x
@@ -204,6 +216,8 @@ cdef bint ext_call(Caller* k, Slice* argv, int argc) noexcept nogil:
         return refuse_call(k, cmd, E_SCRIPT_ARITY)
     if unlikely(cmd.flags & CMD_NOSCRIPT) and not x.debug.scripts_deny_off:
         return refuse_call(k, cmd, E_SCRIPT_DENIED)
+    if unlikely(k.client.gates & G_ACL) and user_may_not(k, cmd, argv, argc):
+        return False
     if cmd.flags & (CMD_WRITE | CMD_MAY_REPLICATE):
         if unlikely(k.flags & CALL_READ_ONLY):
             return refuse_call(k, cmd, E_SCRIPT_WRITE)
@@ -217,17 +231,8 @@ cdef bint ext_call(Caller* k, Slice* argv, int argc) noexcept nogil:
 
 
 cdef int ext_may_run(Caller* k, const Slice* argv, int argc) noexcept nogil:
-    cdef Exec* x = k.x
-    cdef Command* cmd = registry_lookup(<Registry>x.registry, argv, argc)
-    cdef Out own
-    cdef bint refused
+    cdef Command* cmd = registry_lookup(<Registry>k.x.registry, argv, argc)
+    cdef int at = 0
     if cmd == NULL:
         return -1
-    if not (x.gates | k.client.gates) & G_ACL or x.gate_fns[ACL_BIT] == NULL:
-        return 1
-    own = k.client.out
-    out_init(&k.client.out, x.mem, &x.pool, own.resp)
-    refused = x.gate_fns[ACL_BIT](x, k.client, cmd, argv, argc)
-    out_clear(&k.client.out)
-    k.client.out = own
-    return 0 if refused else 1
+    return acl_check(k.client, cmd, argv, argc, &at) == ACL_OK

@@ -357,6 +357,7 @@ class Server:
 
     def _config_resetstat(self, call: Any) -> Status:
         self.engine.reset_stats()
+        self.primary.reset_stats()
         self.rates = info.Rates(self.engine.counters)
         return OK
 

@@ -5,7 +5,7 @@ with a TTL once. A database is left when few of the keys seen lately were stale 
 again at the same place in the next cycle. The budget is checked every few buckets. Before that, hash fields whose time
 has come are removed (subexpire).
 """
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from ..base.env cimport env_freeze_now, env_mono_us
 from ..base.sds cimport Slice
 from ..structs.dict cimport dict_scan
@@ -119,3 +119,26 @@ cdef void expire_cycle(ExpireState* s, Keyspace* ks, CycleKind kind) noexcept no
     s.stale_perc = stale * 0.05 + s.stale_perc * 0.95
     ks.stats.expired_stale_perc_x100 = <int64_t>(s.stale_perc * 100)
     ks.stats.expire_cycle_us += env_mono_us(ks.env) - begin
+
+
+cdef void visit_all(void* ctx, void* entry) noexcept nogil:
+    cdef Round* r = <Round*>ctx
+    if robj_expire(<Robj*>entry) < r.ks.env.now_ms:
+        r.expired += 1
+        db_delete_expired(r.ks, r.db, <Robj*>entry)
+
+
+cdef int64_t expire_all(Keyspace* ks) noexcept nogil:
+    cdef Round r
+    cdef uint64_t cursor
+    cdef int i
+    r.ks = ks
+    r.expired = 0
+    for i in range(ks.ndbs):
+        r.db = &ks.dbs[i]
+        cursor = 0
+        while r.db.expires.used:
+            cursor = dict_scan(&r.db.expires, cursor, visit_all, &r)
+            if cursor == 0:
+                break
+    return r.expired

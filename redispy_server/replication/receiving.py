@@ -49,6 +49,8 @@ class Receiving:
         self.loading = False
         self._synced = 0
         self._told = 0.0
+        self._looked = 0.0              # when clients were served last while loading
+        self._ready = b""               # of the file, not taken by the loader yet
 
     # ---------------------------------------------------------------- receiving
 
@@ -189,8 +191,11 @@ class Receiving:
         while not self._ready:
             if self.transfer.done:
                 return b""
-            if not select.select([self.sock], [], [], LOOK_EVERY)[0]:
+            ready = select.select([self.sock], [], [], LOOK_EVERY)[0]
+            if time.monotonic() - self._looked >= LOOK_EVERY:       # a slow link must not keep clients waiting
                 self.server.loading.step(self.transfer.received)
+                self._looked = time.monotonic()
+            if not ready:
                 if time.monotonic() - self.heard > self.config["repl-timeout"]:
                     return b""
                 continue
