@@ -44,7 +44,7 @@ from .exec.pause cimport (PAUSE_ALL, PAUSE_BY_FAILOVER, PAUSE_BY_SHUTDOWN, PAUSE
                           pause_clients, pause_deadline, pause_step, unpause_clients)
 from .exec.pubsub cimport CHANNELS, PATTERNS, SHARDS, pubsub_free, pubsub_init, topic_count
 from .exec.primary cimport (PrimaryLink, primary_ack, primary_attach, primary_forget, primary_free, primary_init,
-                            primary_of, primary_read_offset)
+                            primary_of, primary_read_offset, primary_resume)
 from .exec.registry cimport Command, Registry
 from .exec.replicas cimport (ReplicaLink, Replicas, link_of, replica_attach, replica_begin, replica_behind, replica_link,
                              replica_send, replicas_free, replicas_init, replicas_of, replicas_step, serve_waits,
@@ -56,8 +56,8 @@ from .exec.stats cimport stats_reset, stats_turn
 from .exec.tls_link cimport tls_attach, tls_init
 from .exec.tracking cimport (TrackingFigures, tracking_broadcast, tracking_cron, tracking_fault, tracking_figures,
                              tracking_free, tracking_init, tracking_limit)
-from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, dbs_free, dbs_new, dbs_swap, ks_begin_command, ks_free,
-                            ks_init)
+from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, dbs_free, dbs_new, dbs_swap, ks_begin_command,
+                            ks_forget_own_ttls, ks_free, ks_init)
 from .keyspace.backlog cimport backlog_is_open, backlog_resize, backlog_trim, cursor_at, cursor_left
 from .keyspace.evict cimport evict_not_counted, evict_over_us
 from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_all, expire_cycle
@@ -72,6 +72,7 @@ from .proto.errors cimport E_PYTHON, E_UNBLOCKED_ROLE
 from .proto.parser cimport parser_rebase
 from .proto.reply cimport Block, out_bytes, out_clear, out_empty, out_sent, reply_errorf, reply_object, reply_raw
 from .structs.ebuckets cimport eb_count
+from .structs.rax cimport rax_size
 from .types.object cimport NO_EXPIRE, Robj, robj_expire
 from .structs.dict cimport (RESIZE_ALLOW, RESIZE_AVOID, ResizePolicy, dict_bytes, dict_rehash_step, dict_rehashing,
                             dict_shrink, dict_slots)
@@ -348,6 +349,8 @@ cdef class Engine:
         more = memory_step(&self.x)
         pause_step(&self.x)
         after_turn(&self.x)
+        if unlikely(primary_of(&self.x).waiting):
+            primary_resume(&self.x)
         tracking_broadcast(&self.x)
         if self.ks.journal.aof != NULL and self.ks.journal.aof.len and self.aof.fd >= 0:
             self.append_aof()                       # before the replies
@@ -566,12 +569,16 @@ cdef class Engine:
     def set_replica(self, bint on):
         """A replica leaves expired keys to its primary."""
         self.ks.replica = on
+        if not on:
+            ks_forget_own_ttls(&self.ks)
 
-    def primary_attach(self, int fd, int64_t at, int db):
+    def primary_attach(self, int fd, int64_t at, int db, tls=None):
         """A connected non-blocking socket brings the primary's stream from position `at` on, in that database (-1: it
-        will say which); the client's id. When it is lost, hooks["primary_lost"](fd, broken: nothing can be continued) is
-        called."""
-        cdef Client* c = exec_client(&self.x, fd, CL_PRIMARY, 0)
+        will say which); tls as for accept. The client's id. When it is lost, hooks["primary_lost"](fd, broken: nothing
+        can be continued) is called."""
+        cdef Client* c = exec_client(&self.x, fd, CL_PRIMARY | (CL_TLS if tls is not None else 0), 0)
+        if tls is not None:
+            tls_attach(&self.x, c, tls[0], tls[1], tls[2])
         primary_attach(&self.x, c, at, db)
         return c.id
 
@@ -1036,6 +1043,7 @@ cdef class Engine:
             "expire_cycle_cpu_milliseconds": self.ks.stats.expire_cycle_us // 1000,
             "lazyfree_pending_objects": lazy_pending(&self.ks.lazy),
             "lazyfreed_objects": self.ks.lazy.freed - self.ks.lazy.counted_from,
+            "own_ttls": rax_size(self.ks.own_ttls) if self.ks.own_ttls != NULL else 0,
             **script_counters(x), "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
             "total_net_repl_input_bytes": replicas_of(x).received, "total_net_repl_output_bytes": replicas_of(x).sent,
             **{f"acl_access_denied_{reason}": count for reason, count in self.acl.denied().items()},

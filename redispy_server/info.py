@@ -195,7 +195,7 @@ def stats_section(s: Server) -> Rows:
         ("keyspace_hits", c["keyspace_hits"]), ("keyspace_misses", c["keyspace_misses"]),
         ("pubsub_channels", channels), ("pubsub_patterns", patterns), ("pubsubshard_channels", shards),
         ("latest_fork_usec", s.children.fork_us), ("total_forks", s.children.forks), ("migrate_cached_sockets", len(s.migration)),
-        ("slave_expires_tracked_keys", 0), ("active_defrag_hits", 0), ("active_defrag_misses", 0),
+        ("slave_expires_tracked_keys", c["own_ttls"]), ("active_defrag_hits", 0), ("active_defrag_misses", 0),
         ("active_defrag_key_hits", 0), ("active_defrag_key_misses", 0), ("total_active_defrag_time", 0),
         ("current_active_defrag_time", 0), ("tracking_total_keys", tracked_keys), ("tracking_total_items", items),
         ("tracking_total_prefixes", prefixes), ("unexpected_error_replies", c["unexpected_error_replies"]),
