@@ -35,7 +35,7 @@ from .exec.busy cimport busy_init
 from .exec.client_info cimport ADDR_MAX, client_addr, client_info
 from .exec.clients_cron cimport clients_cron
 from .exec.crash_report cimport crash_report_free, crash_report_init
-from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write
+from .exec.io cimport IO_BATCH, io_flush, io_read_again, io_read_many, io_write, io_write_now
 from .exec.latency cimport latency_add, latency_events, latency_free
 from .exec.memory_limit cimport memory_limit_free, memory_limit_init, memory_limit_set, memory_step
 from .exec.monitor cimport monitor_free, monitor_init
@@ -44,7 +44,7 @@ from .exec.pause cimport (PAUSE_ALL, PAUSE_BY_FAILOVER, PAUSE_BY_SHUTDOWN, PAUSE
                           pause_clients, pause_deadline, pause_step, unpause_clients)
 from .exec.pubsub cimport CHANNELS, PATTERNS, SHARDS, pubsub_free, pubsub_init, topic_count
 from .exec.primary cimport (PrimaryLink, primary_ack, primary_attach, primary_forget, primary_free, primary_init,
-                            primary_of, primary_read_offset)
+                            primary_of, primary_read_offset, primary_resume)
 from .exec.registry cimport Command, Registry
 from .exec.replicas cimport (ReplicaLink, Replicas, link_of, replica_attach, replica_begin, replica_behind, replica_link,
                              replica_send, replicas_free, replicas_init, replicas_of, replicas_step, serve_waits,
@@ -56,11 +56,11 @@ from .exec.stats cimport stats_reset, stats_turn
 from .exec.tls_link cimport tls_attach, tls_init
 from .exec.tracking cimport (TrackingFigures, tracking_broadcast, tracking_cron, tracking_fault, tracking_figures,
                              tracking_free, tracking_init, tracking_limit)
-from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, dbs_free, dbs_new, dbs_swap, ks_begin_command, ks_free,
-                            ks_init)
+from .keyspace.db cimport (Db, Keyspace, db_flush, db_peek, dbs_free, dbs_new, dbs_swap, ks_begin_command,
+                            ks_forget_own_ttls, ks_free, ks_init)
 from .keyspace.backlog cimport backlog_is_open, backlog_resize, backlog_trim, cursor_at, cursor_left
 from .keyspace.evict cimport evict_not_counted, evict_over_us
-from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_cycle
+from .keyspace.expire cimport CYCLE_FAST, CYCLE_SLOW, CycleKind, expire_all, expire_cycle
 from .keyspace.journal cimport journal_to_replicas
 from .keyspace.lazyfree cimport lazy_pending, lazy_take_back, lazy_wake_by
 from .persist.aof_out cimport AofOut, AofPolicy, aof_out_init, aof_out_sync, aof_out_write
@@ -72,7 +72,8 @@ from .proto.errors cimport E_PYTHON, E_UNBLOCKED_ROLE
 from .proto.parser cimport parser_rebase
 from .proto.reply cimport Block, out_bytes, out_clear, out_empty, out_sent, reply_errorf, reply_object, reply_raw
 from .structs.ebuckets cimport eb_count
-from .types.object cimport Robj
+from .structs.rax cimport rax_size
+from .types.object cimport NO_EXPIRE, Robj, robj_expire
 from .structs.dict cimport (RESIZE_ALLOW, RESIZE_AVOID, ResizePolicy, dict_bytes, dict_rehash_step, dict_rehashing,
                             dict_shrink, dict_slots)
 
@@ -357,6 +358,8 @@ cdef class Engine:
         more = memory_step(&self.x)
         pause_step(&self.x)
         after_turn(&self.x)
+        if unlikely(primary_of(&self.x).waiting):
+            primary_resume(&self.x)
         tracking_broadcast(&self.x)
         if self.ks.journal.aof != NULL and self.ks.journal.aof.len and self.aof.fd >= 0:
             self.append_aof()                       # before the replies
@@ -575,12 +578,16 @@ cdef class Engine:
     def set_replica(self, bint on):
         """A replica leaves expired keys to its primary."""
         self.ks.replica = on
+        if not on:
+            ks_forget_own_ttls(&self.ks)
 
-    def primary_attach(self, int fd, int64_t at, int db):
+    def primary_attach(self, int fd, int64_t at, int db, tls=None):
         """A connected non-blocking socket brings the primary's stream from position `at` on, in that database (-1: it
-        will say which); the client's id. When it is lost, hooks["primary_lost"](fd, broken: nothing can be continued) is
-        called."""
-        cdef Client* c = exec_client(&self.x, fd, CL_PRIMARY, 0)
+        will say which); tls as for accept. The client's id. When it is lost, hooks["primary_lost"](fd, broken: nothing
+        can be continued) is called."""
+        cdef Client* c = exec_client(&self.x, fd, CL_PRIMARY | (CL_TLS if tls is not None else 0), 0)
+        if tls is not None:
+            tls_attach(&self.x, c, tls[0], tls[1], tls[2])
         primary_attach(&self.x, c, at, db)
         return c.id
 
@@ -695,7 +702,7 @@ cdef class Engine:
         if c == NULL or c.flags & CL_CLOSE_ASAP:
             return False
         reply_raw(&c.out, data, len(data))
-        io_write(&self.x, c)
+        io_write_now(&self.x, c)
         return out_empty(&c.out) and not c.flags & CL_CLOSE_ASAP
 
     def replica_acked(self, uint64_t client_id, int64_t offset, int64_t synced):
@@ -779,6 +786,11 @@ cdef class Engine:
         the old one is served meanwhile, but for commands that could not stand the exchange."""
         self.ks.loading = on and not aside
         self.set_state("loading", on)
+
+    def expire_all(self):
+        """Removes what has expired, all of it at once, and tells of it as always; how many keys."""
+        env_freeze_now(&self.env)
+        return expire_all(&self.ks)
 
     def flush_all(self, bint lazy=False):
         """Empties all databases, telling nobody but those who watch or track keys."""
@@ -1056,6 +1068,7 @@ cdef class Engine:
             "expire_cycle_cpu_milliseconds": self.ks.stats.expire_cycle_us // 1000,
             "lazyfree_pending_objects": lazy_pending(&self.ks.lazy),
             "lazyfreed_objects": self.ks.lazy.freed - self.ks.lazy.counted_from,
+            "own_ttls": rax_size(self.ks.own_ttls) if self.ks.own_ttls != NULL else 0,
             **script_counters(x), "dirty": self.ks.ev.dirty, "lru_clock": self.env.lru_clock,
             "total_net_repl_input_bytes": replicas_of(x).received, "total_net_repl_output_bytes": replicas_of(x).sent,
             **{f"acl_access_denied_{reason}": count for reason, count in self.acl.denied().items()},
@@ -1116,7 +1129,7 @@ cdef class Engine:
                   "pubsub": 0, "replicas": 0}
         while c != NULL:
             if not c.flags & CL_FAKE:
-                totals["connected"] += 1
+                totals["connected"] += not c.flags & CL_REPLICA or c.flags & CL_MONITOR != 0
                 totals["blocked"] += (c.flags & (CL_BLOCKED | CL_PAUSED)) != 0
                 totals["pubsub"] += (c.flags & CL_PUBSUB) != 0
                 totals["memory" if not c.flags & CL_REPLICA else "replicas"] += client_memory(c)
@@ -1149,6 +1162,7 @@ cdef class Engine:
         """CONFIG RESETSTAT."""
         stats_reset(&self.x.stats)
         self.registry.reset_stats()
+        replicas_of(&self.x).sent = replicas_of(&self.x).received = 0
         self.x.scripts.evicted = 0
         self.ks.stats.hits = self.ks.stats.misses = self.ks.stats.expired = self.ks.stats.evicted = 0
         self.ks.stats.expired_stale_perc_x100 = self.ks.stats.expired_time_cap = 0
@@ -1259,6 +1273,19 @@ cdef class Engine:
         """Writes the commands that make the data; save_rdb's reply. Options: timestamp, and save_rdb's functions, sync,
         incremental_sync, timeout_ms, key_delay_us."""
         return self.saving([fd], "aof", options).run()
+
+    def time_left_ms(self, bytes key, int db=0):
+        """Milliseconds (at least 1) until the key expires, 0 if it does not, None if there is no such key. No access."""
+        cdef Robj* o
+        if not 0 <= db < self.ks.ndbs:
+            raise ValueError("no such database")
+        if self.x.depth == 0:
+            env_freeze_now(&self.env)
+        ks_begin_command(&self.ks)
+        o = db_peek(&self.ks, &self.ks.dbs[db], slice_of(key, len(key)))
+        if o == NULL:
+            return None
+        return 0 if robj_expire(o) == NO_EXPIRE else max(robj_expire(o) - self.env.now_ms, 1)
 
     def dump(self, bytes key, int db=0, int version=0):
         """DUMP's payload in an RDB version (0: the lowest that loses nothing). None: no such key, or it can't be written

@@ -12,25 +12,27 @@ from .base.sds cimport Slice, slice_of
 from .commands.restore cimport payload_version
 from .engine cimport Engine
 from .engine import set_functions_face
+from .exec.acl cimport ACL_OK, AclVerdict, acl_check, acl_denied, acl_reply_denied_in_script
+from .exec.acl_log cimport ACL_LUA
+from .exec.args cimport err
 from .exec.busy cimport busy_turn
-from .exec.client cimport (CL_PRIMARY, CL_FAKE, CL_NO_TOUCH, CL_SCRIPT, Client, Ctx, G_ACL, G_LOADING, G_MASTERDOWN, G_MISCONF,
+from .exec.client cimport (CL_FAKE, CL_NO_TOUCH, CL_PRIMARY, CL_SCRIPT, Client, Ctx, G_ACL, G_LOADING, G_MASTERDOWN, G_MISCONF,
                            G_NOREPLICAS, G_OOM, G_READONLY, G_ROUTE)
 from .exec.dispatch cimport GATES, SCRIPT_MAY_WRITE, Exec, ScriptFigures, call, exec_client, release_client, script_gates_fn, set_script_gates
-from .exec.args cimport err
 from .exec.memory_limit cimport memory_exceeded
 from .exec.registry cimport (CMD_MAY_REPLICATE, CMD_NOSCRIPT, CMD_STALE, CMD_WRITE, Command, Registry, registry_lookup)
 from .persist.rdb_format cimport DUMP_FOOTER_BYTES, RDB_OP_FUNCTION2, RDB_OP_FUNCTION_PRE_GA, RDB_VERSION_LISTPACKS
 from .persist.rdb_save cimport rdb_put_footer, rdb_put_string
 from .persist.rdb_source cimport (RdbSource, RdbText, source_byte, source_left, source_memory, source_text, text_free)
 from .persist.sink cimport Sink, sink_free, sink_put, sink_to_memory
-from .proto.errors cimport (E_DUMP_WRONG, E_FUNCTION_NOT_ONE, E_FUNCTION_PAYLOAD, E_FUNCTION_PRE_GA, E_OOM_ALLOC, E_SCRIPT_ARITY, E_SCRIPT_DENIED, E_SCRIPT_STALE, E_SCRIPT_UNKNOWN_COMMAND, E_SCRIPT_WRITE,
+from .proto.errors cimport (E_DUMP_WRONG, E_FUNCTION_NOT_ONE, E_FUNCTION_PAYLOAD, E_FUNCTION_PRE_GA, E_OOM_ALLOC,
+                            E_SCRIPT_ARITY, E_SCRIPT_DENIED, E_SCRIPT_STALE, E_SCRIPT_UNKNOWN_COMMAND, E_SCRIPT_WRITE,
                             Err)
-from .proto.reply cimport BLOCK_SIZE, Out, out_clear, out_init, reply_bulk, reply_error
+from .proto.reply cimport BLOCK_SIZE, Out, out_clear, reply_bulk, reply_error
 
 cdef enum:
-    ACL_BIT = 2                     # of G_ACL
     MASTERDOWN_BIT = 9              # of G_MASTERDOWN
-    ASKED = G_ACL | G_ROUTE | G_OOM | G_MISCONF | G_NOREPLICAS | G_READONLY | G_MASTERDOWN | G_LOADING   # for each call
+    ASKED = G_ROUTE | G_OOM | G_MISCONF | G_NOREPLICAS | G_READONLY | G_MASTERDOWN | G_LOADING   # for each call
 
 LEVELS = ("debug", "verbose", "notice", "warning")
 
@@ -187,6 +189,17 @@ cdef bint refuse_call(Caller* k, Command* cmd, Err e) noexcept nogil:
     return False
 
 
+cdef bint user_may_not(Caller* k, Command* cmd, const Slice* argv, int argc) noexcept nogil:
+    cdef int at = 0
+    cdef AclVerdict v = acl_check(k.client, cmd, argv, argc, &at)
+    if likely(v == ACL_OK):
+        return False
+    acl_denied(k.x, k.x.caller, v, ACL_LUA, cmd, argv, at)
+    acl_reply_denied_in_script(k.out, k.client, v, cmd)
+    cmd.stats.rejected += 1
+    return True
+
+
 cdef bint gates_refuse(Caller* k, Command* cmd, const Slice* argv, int argc, uint32_t raised) noexcept nogil:
     """Asks the gates of server and user; a refusal is in the output."""
     cdef Exec* x = k.x
@@ -215,6 +228,8 @@ cdef bint ext_call(Caller* k, Slice* argv, int argc) noexcept nogil:
         return refuse_call(k, cmd, E_SCRIPT_ARITY)
     if unlikely(cmd.flags & CMD_NOSCRIPT) and not x.debug.scripts_deny_off:
         return refuse_call(k, cmd, E_SCRIPT_DENIED)
+    if unlikely(k.client.gates & G_ACL) and user_may_not(k, cmd, argv, argc):
+        return False
     if cmd.flags & (CMD_WRITE | CMD_MAY_REPLICATE):
         if unlikely(k.flags & CALL_READ_ONLY):
             return refuse_call(k, cmd, E_SCRIPT_WRITE)
@@ -228,20 +243,11 @@ cdef bint ext_call(Caller* k, Slice* argv, int argc) noexcept nogil:
 
 
 cdef int ext_may_run(Caller* k, const Slice* argv, int argc) noexcept nogil:
-    cdef Exec* x = k.x
-    cdef Command* cmd = registry_lookup(<Registry>x.registry, argv, argc)
-    cdef Out own
-    cdef bint refused
+    cdef Command* cmd = registry_lookup(<Registry>k.x.registry, argv, argc)
+    cdef int at = 0
     if cmd == NULL:
         return -1
-    if not (x.gates | k.client.gates) & G_ACL or x.gate_fns[ACL_BIT] == NULL:
-        return 1
-    own = k.client.out
-    out_init(&k.client.out, x.mem, &x.pool, own.resp)
-    refused = x.gate_fns[ACL_BIT](x, k.client, cmd, argv, argc)
-    out_clear(&k.client.out)
-    k.client.out = own
-    return 0 if refused else 1
+    return acl_check(k.client, cmd, argv, argc, &at) == ACL_OK
 
 
 # ---------------------------------------------------------------- libraries of functions

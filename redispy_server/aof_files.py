@@ -371,6 +371,9 @@ class AofFiles:
         """appendfsync, aof-timestamp-enabled."""
         self.engine.aof_set(policy=POLICIES[self.config["appendfsync"]],
                             timestamps=bool(self.config["aof-timestamp-enabled"]))
+        if self.fd >= 0 and self.config["appendfsync"] == "always":
+            self._finish_sync()                 # what `everysec` had left to be done
+            self.engine.aof_sync()
 
     # ---------------------------------------------------------------- rewriting
 

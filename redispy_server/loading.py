@@ -16,6 +16,7 @@ from redispy_core.engine import RdbError
 if TYPE_CHECKING:
     from .server import Server
 
+HEAD = 1024                     # bytes of an RDB file in which its first fields stand
 BAR = 40                        # characters
 BAR_AFTER = 0.5                 # seconds: what loads faster needs no bar
 
@@ -196,7 +197,24 @@ class Loading:
         """Loads what is on disk. Raises LoadFailed, Stopped."""
         if self.config["appendonly"]:
             self.server.aof.load()
-        elif self.rdb_file(self.config["dbfilename"], keep_expired=self.config["replicaof"] is not None) \
-                and not self.config["replicaof"]:
-            self.server.primary.restore(self.aux)
+        else:
+            self._rdb_at_start(self.config["dbfilename"])
         self.engine.mark_saved(self.engine.dirty)
+
+    def _rdb_at_start(self, path: str) -> None:
+        """A replica keeps what has expired, for its primary to delete. A primary that goes on with its history has to tell
+        its replicas of that: the keys expire when the history is open."""
+        primary = not self.config["replicaof"]
+        if not self.rdb_file(path, keep_expired=not primary or names_history(path)) or not primary:
+            return
+        self.server.primary.restore(self.aux)
+        self.keys_expired += self.engine.expire_all()
+
+
+def names_history(path: str) -> bool:
+    """Does an RDB file tell of a replication history, in its first fields?"""
+    try:
+        with open(path, "rb") as f:
+            return b"repl-id" in f.read(HEAD)
+    except OSError:
+        return False

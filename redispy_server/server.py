@@ -26,6 +26,7 @@ from .children import Children
 from .loading import Loading, Stopped
 from .logs import Log
 from .loop import Loop
+from .migrate import Migration
 from .replication.failover import Failover
 from .replication.identity import Identity
 from .replication.primary import Primary
@@ -80,6 +81,7 @@ class Server:
         self.replica = Replica(self)
         self.saving = Saving(self)
         self.aof = AofFiles(self)
+        self.migration = Migration(self)
         self.shutdown = Shutdown(self)
         self.acl_file = AclFile(self)
         self._unix_path: str | None = None
@@ -308,7 +310,7 @@ class Server:
             "CONFIG|REWRITE": self._config_rewrite, "CONFIG|RESETSTAT": self._config_resetstat,
             "SHUTDOWN": self.shutdown.command, "LASTSAVE": lambda call: self.saving.last_save,
             "SAVE": self.saving.save_command, "BGSAVE": self.saving.bgsave_command,
-            "BGREWRITEAOF": self.aof.bgrewriteaof_command,
+            "BGREWRITEAOF": self.aof.bgrewriteaof_command, "MIGRATE": self.migration.command,
             "REPLCONF": self.primary.replconf_command, "PSYNC": self.primary.psync_command,
             "SYNC": self.primary.sync_command, "ROLE": self._role,
             "REPLICAOF": self.replica.command, "SLAVEOF": self.replica.command, "FAILOVER": self.failover.command,
@@ -355,6 +357,7 @@ class Server:
 
     def _config_resetstat(self, call: Any) -> Status:
         self.engine.reset_stats()
+        self.primary.reset_stats()
         self.rates = info.Rates(self.engine.counters)
         return OK
 
@@ -372,6 +375,7 @@ class Server:
             self.saving.cron()
             self.aof.cron()
             self.primary.cron()
+            self.migration.cron()
             self.failover.cron()
             self.replica.cron()
             self.shutdown.act()
@@ -454,6 +458,7 @@ class Server:
         for listener in self.listeners:
             listener.close()
         self.tls.close()
+        self.migration.close()
         if self._unix_path:
             _remove(self._unix_path)
         self.process.stop()

@@ -15,6 +15,7 @@ cdef void io_read_again(Exec* x) noexcept nogil             # clients whose last
 cdef void io_read_later(Exec* x, Client* c) noexcept nogil  # io_read_again will read it, whatever the poller says
 cdef void io_read(Exec* x, Client* c) noexcept nogil        # recv into the client's parser and run; marks CL_CLOSE_ASAP at the end of the stream
 cdef void io_write(Exec* x, Client* c) noexcept nogil       # sends pending output; CL_WANT_WRITE when the socket is full
+cdef void io_write_now(Exec* x, Client* c) noexcept nogil   # io_write, even of the client whose command runs: it has written no reply
 cdef char* io_shared_buffer(Exec* x) noexcept nogil         # BUFFER_SIZE bytes, free between reads
 cdef void io_feed(Exec* x, Client* c, char* buf, size_t n) noexcept nogil   # counts and runs n > 0 bytes of input, which may stand in the shared buffer
 cdef void io_want_write(Exec* x, Client* c) noexcept nogil  # not all could be sent: goes on when the socket is writable

@@ -349,6 +349,14 @@ cdef void io_all_sent(Exec* x, Client* c) noexcept nogil:
 
 
 cdef void io_write(Exec* x, Client* c) noexcept nogil:
+    if unlikely(x.depth) and c == x.caller and not c.flags & CL_TLS:
+        c.flags &= ~<uint64_t>CL_WANT_WRITE     # its reply is being written: when it is done
+        client_pending(&x.clients, c)
+        return
+    io_write_now(x, c)
+
+
+cdef void io_write_now(Exec* x, Client* c) noexcept nogil:
     cdef ssize_t n
     cdef size_t total = 0
     if c.fd < 0 or c.flags & CL_CLOSE_ASAP:
@@ -360,10 +368,6 @@ cdef void io_write(Exec* x, Client* c) noexcept nogil:
                 io_write_again(x, c)
         else:
             x.tls_write(x, c)
-        return
-    if unlikely(x.depth) and c == x.caller:
-        c.flags &= ~<uint64_t>CL_WANT_WRITE     # its reply is being written: when it is done
-        client_pending(&x.clients, c)
         return
     while not out_empty(&c.out):
         n = send_some(c)

@@ -7,7 +7,7 @@ they go, as they are, to the replicas of this server: its own log of changes is 
 
 A request that is not whole yet is parsed again from its beginning when more has come: its bytes must stay together.
 """
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
 from ..base.mem cimport mem_calloc, mem_free
 from ..base.num cimport num_print_i64
 from ..base.rp cimport unlikely
@@ -17,8 +17,8 @@ from ..keyspace.journal cimport Journal, journal_to_replicas
 from ..proto.parser cimport PARSED_COMMAND, PARSED_ERROR, Parsed, ParserLimits, parse_request, parser_restart
 from ..proto.reply cimport out_clear, reply_raw
 from .args cimport word_is
-from .client cimport CL_CLOSE_ASAP, CL_MULTI, CL_PRIMARY, Client, client_close, client_pending
-from .dispatch cimport Exec, run_command
+from .client cimport CL_CLOSE_ASAP, CL_MULTI, CL_PRIMARY, Client, G_ACL, G_NOAUTH, client_close, client_pending
+from .dispatch cimport Exec, feed_input, run_command
 from .replicas cimport replicas_of
 
 
@@ -41,7 +41,7 @@ cdef void primary_attach(Exec* x, Client* c, int64_t at, int db) noexcept nogil:
     l.client = c
     l.applied = at
     l.db = db
-    l.broken = l.ack = False
+    l.broken = l.ack = l.waiting = False
     c.flags |= CL_PRIMARY
     c.gates = 0
     c.authenticated = True
@@ -63,7 +63,7 @@ cdef int64_t primary_read_offset(const Exec* x) noexcept nogil:
     if l.held != NULL:
         n += l.held.len
     if l.client != NULL:
-        n += l.client.q.len
+        n += <int64_t>l.client.q.len
     return n
 
 
@@ -124,6 +124,10 @@ cdef size_t apply(Exec* x, Client* c, char* buf, size_t len) noexcept nogil:
     limits.max_bulk = x.env.knobs.proto_max_bulk_len
     limits.max_inline = x.env.knobs.proto_inline_max_size
     limits.authenticated = True
+    if unlikely(x.depth != 0):
+        l.waiting = True                    # inside a busy script: the stream goes on behind it
+        return 0
+    c.gates &= ~<uint32_t>(G_ACL | G_NOAUTH)    # a change of users does not concern it
     parser_restart(&c.parser)
     while pos < len and not c.flags & CL_CLOSE_ASAP:
         p = parse_request(x.mem, &c.parser, buf, len, &pos, &limits)
@@ -145,6 +149,13 @@ cdef size_t apply(Exec* x, Client* c, char* buf, size_t len) noexcept nogil:
     if done > settled:
         hold_back(x, l, buf + settled, done - settled)
     return done
+
+
+cdef void primary_resume(Exec* x) noexcept nogil:
+    cdef PrimaryLink* l = primary_of(x)
+    l.waiting = False
+    if l.client != NULL and l.client.q.len and not l.client.flags & CL_CLOSE_ASAP:
+        feed_input(x, l.client, l.client.q.data, l.client.q.len)
 
 
 # ---------------------------------------------------------------- acknowledging

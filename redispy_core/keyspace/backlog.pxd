@@ -5,7 +5,7 @@ from ..base.mem cimport Mem
 
 cdef enum:
     BACKLOG_BLOCK = 16384          # bytes of a block, header included
-    BACKLOG_TRIM = 64              # blocks that one call frees at most
+    BACKLOG_TRIM = 2048            # blocks that one call frees at most
 
 cdef struct BacklogBlock:
     BacklogBlock* next

@@ -152,7 +152,7 @@ cdef class BacklogFace:
         backlog_close(&self.b)
         mem_destroy(&self.mem)
 
-    def open(self, int64_t at, size_t size):
+    def begin(self, int64_t at, size_t size):
         """An empty history of at most `size` bytes (more while cursors keep them), its first byte at position `at`."""
         backlog_open(&self.b, at, size)
 

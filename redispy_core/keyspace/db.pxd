@@ -4,6 +4,7 @@ from ..base.env cimport Env
 from ..base.mem cimport Mem
 from ..base.sds cimport Slice
 from ..structs.dict cimport Dict
+from ..structs.rax cimport Rax
 from ..structs.ebuckets cimport Ebuckets
 from ..types.object cimport NO_EXPIRE, ObjType, Encoding, Robj
 from .events cimport Events, EventClass
@@ -41,7 +42,7 @@ cdef struct Keyspace:
     Journal journal
     KeyspaceStats stats
     bint replica                # expired keys are missing here, but only the primary's DEL removes them
-    bint loading                # nothing is expired: what was written is restored first
+    bint loading                # nothing is expired: what was written is restored first; or a primary's command runs, which says what expires
     bint may_expire             # False while writes are paused: expired keys are missing, not removed
     bint no_touch               # this command must not refresh LRU/LFU (CLIENT NO-TOUCH)
     bint active_expire          # DEBUG SET-ACTIVE-EXPIRE
@@ -52,6 +53,7 @@ cdef struct Keyspace:
     const char* memo_ptr        # hash of the last argument looked up: valid within one command
     size_t memo_len
     uint64_t memo_hash
+    Rax* own_ttls               # of a replica: keys (behind the database, 4 bytes) to which its own clients gave a time, which no primary will remove; NULL: none
 
 cdef void ks_init(Keyspace* ks, Mem* m, Env* env, int ndbs) noexcept nogil
 cdef void ks_free(Keyspace* ks) noexcept nogil
@@ -64,6 +66,7 @@ cdef Robj* db_read(Keyspace* ks, Db* db, Slice key) noexcept nogil           # c
 cdef Robj* db_look(Keyspace* ks, Db* db, Slice key) noexcept nogil           # db_read that does not touch LRU (EXISTS, TTL, TYPE)
 cdef Robj* db_write(Keyspace* ks, Db* db, Slice key) noexcept nogil          # for change: touches LRU
 cdef Robj* db_peek(Keyspace* ks, Db* db, Slice key) noexcept nogil           # neither counts nor touches (OBJECT, TYPE of SCAN, DEBUG)
+cdef void ks_forget_own_ttls(Keyspace* ks) noexcept nogil                     # O(keys)
 cdef bint db_expired(Keyspace* ks, const Robj* o) noexcept nogil
 cdef bint db_expire_due(Keyspace* ks, Db* db, Robj* o) noexcept nogil        # db_expired, and removes o where that is ours to do
 cdef void db_touch(Keyspace* ks, Robj* o) noexcept nogil

@@ -8,13 +8,14 @@ Expired: now > when, strictly. A primary removes an expired key on access and pr
 answers that it is missing.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 from ..base.env cimport Env, POLICY_LFU, env_mono_us, env_rand_unit
-from ..base.mem cimport Mem, mem_calloc, mem_free
+from ..base.mem cimport Mem, mem_alloc, mem_calloc, mem_free
 from ..base.rp cimport likely, unlikely, rp_assert
 from ..base.sds cimport Slice
 from ..structs.dict cimport (RESIZE_ALLOW, RESIZE_AVOID, Dict, dict_bytes, dict_clear, dict_find, dict_hash, dict_init,
                              dict_insert, dict_random, dict_relink, dict_remove, dict_slots)
+from ..structs.rax cimport rax_free, rax_insert, rax_new
 from ..structs.ebuckets cimport eb_add, eb_change, eb_clear, eb_init, eb_remove, eb_replace
 from ..types.hash cimport HASH_NO_TTL, HashTtl, hash_next_ms, hash_ttl
 from ..types.object cimport (LRU_MAX, NO_EXPIRE, OBJ_HASH, Robj, key_dict_owner_type, key_dict_type, robj_assign, robj_effort,
@@ -63,6 +64,33 @@ cdef void ks_free(Keyspace* ks) noexcept nogil:
     lazy_end(&ks.lazy, ks.mem)
     mem_free(ks.mem, ks.dbs)
     journal_free(&ks.journal)
+    ks_forget_own_ttls(ks)
+
+
+# A replica that may be written to: what its own clients let expire is its own to remove, since its primary has never
+# heard of it (keyspace/expire does). The primary's commands run with `loading` set.
+
+cdef void note_own_ttl(Keyspace* ks, Db* db, Slice key) noexcept nogil:
+    cdef char buf[256]
+    cdef char* name = buf
+    if key.len > 252:
+        name = <char*>mem_alloc(ks.mem, key.len + 4)
+    memcpy(name, &db.id, 4)
+    memcpy(name + 4, key.ptr, key.len)
+    if ks.own_ttls == NULL:
+        ks.own_ttls = rax_new(ks.mem)
+    rax_insert(ks.mem, ks.own_ttls, name, key.len + 4, NULL, NULL)
+    if name != buf:
+        mem_free(ks.mem, name)
+
+
+cdef inline bint is_own(const Keyspace* ks) noexcept nogil:
+    return unlikely(ks.replica) and not ks.loading
+
+
+cdef void ks_forget_own_ttls(Keyspace* ks) noexcept nogil:
+    rax_free(ks.mem, ks.own_ttls, NULL, NULL)
+    ks.own_ttls = NULL
 
 
 cdef void ks_begin_command(Keyspace* ks) noexcept nogil:
@@ -178,7 +206,16 @@ cdef Robj* db_write(Keyspace* ks, Db* db, Slice key) noexcept nogil:
     cdef Robj* o = live(ks, db, key)
     if o != NULL and not ks.no_touch:
         db_touch(ks, o)
+    elif o == NULL and is_own(ks):
+        make_way(ks, db, key)
     return o
+
+
+cdef void make_way(Keyspace* ks, Db* db, Slice key) noexcept nogil:
+    """A replica's own client is about to write a key that is past its time: it goes before another takes its place."""
+    cdef Robj* o = <Robj*>dict_find(&db.keys, key.ptr, key.len, ks_hash(ks, key))
+    if o != NULL:
+        db_delete_expired(ks, db, o)
 
 
 cdef Robj* db_random(Keyspace* ks, Db* db) noexcept nogil:
@@ -278,6 +315,8 @@ cdef void add_hashed(Keyspace* ks, Db* db, Robj* o, uint64_t hash) noexcept nogi
     insert(ks, &db.keys, hash, o)
     if robj_expire(o) != NO_EXPIRE:
         insert(ks, &db.expires, hash, o)
+        if is_own(ks):
+            note_own_ttl(ks, db, key_of(o))
     track(ks, db, o)
     if unlikely(ks.env.knobs.notify_keyspace_events & EV_NEW):
         key_event(ks, db, key_of(o), EV_NEW, b"new")
@@ -295,6 +334,8 @@ cdef void replace_at(Keyspace* ks, Db* db, uint64_t hash, Robj* old, Robj* o) no
     cdef Slice key = key_of(o)
     robj_set_lru(o, robj_lru(old))
     dict_relink(&db.keys, hash, old, o)
+    if has and is_own(ks):
+        note_own_ttl(ks, db, key)
     if had and has:
         dict_relink(&db.expires, hash, old, o)
     elif has:
@@ -312,6 +353,8 @@ cdef bint db_set_string_at(Keyspace* ks, Db* db, Slice key, Robj* old, const cha
     if when_ms == KEEP_TTL:
         when_ms = robj_expire(old) if old != NULL else NO_EXPIRE
     if old != NULL and likely(robj_assign(ks.mem, old, s, n, when_ms)):
+        if when_ms != NO_EXPIRE and is_own(ks):
+            note_own_ttl(ks, db, key)
         return True
     o = robj_string(ks.mem, key, s, n, when_ms)
     if unlikely(o == NULL):
@@ -355,6 +398,8 @@ cdef Robj* db_set_expire(Keyspace* ks, Db* db, Robj* o, int64_t when_ms) noexcep
     cdef Slice key = key_of(o)
     cdef uint64_t hash
     cdef Robj* fresh
+    if when_ms != NO_EXPIRE and is_own(ks):
+        note_own_ttl(ks, db, key)
     if had and when_ms != NO_EXPIRE:
         return robj_set_expire(ks.mem, o, when_ms)      # does not move
     if not had and when_ms == NO_EXPIRE:
@@ -487,6 +532,8 @@ cdef void empty(Keyspace* ks, Db* db, bint lazy) noexcept nogil:
 cdef int64_t db_flush(Keyspace* ks, int id, bint lazy) noexcept nogil:
     cdef int64_t removed = 0
     cdef int i
+    if id < 0:
+        ks_forget_own_ttls(ks)
     for i in range(ks.ndbs):
         if id < 0 or i == id:
             removed += ks.dbs[i].keys.used

@@ -14,3 +14,4 @@ cdef struct ExpireState:
 
 cdef void expire_init(ExpireState* s) noexcept nogil
 cdef void expire_cycle(ExpireState* s, Keyspace* ks, CycleKind kind) noexcept nogil
+cdef int64_t expire_all(Keyspace* ks) noexcept nogil                   # removes all expired keys; how many. O(keys with expiry)

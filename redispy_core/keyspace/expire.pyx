@@ -4,13 +4,18 @@ Each database's `expires` dict is walked with a cursor of its own, a bucket at a
 with a TTL once. A database is left when few of the keys seen lately were stale (10 % less the effort), and taken up
 again at the same place in the next cycle. The budget is checked every few buckets. Before that, hash fields whose time
 has come are removed (subexpire).
+
+A replica removes nothing but what its own clients gave a time to.
 """
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 from ..base.env cimport env_freeze_now, env_mono_us
-from ..base.sds cimport Slice
-from ..structs.dict cimport dict_scan
+from ..base.rp cimport unlikely
+from ..base.sds cimport Slice, slice_of
+from ..structs.dict cimport dict_find, dict_scan
+from ..structs.rax cimport RAX_FIRST, RaxIter, rax_iter_done, rax_iter_init, rax_next, rax_remove, rax_seek
 from ..types.object cimport NO_EXPIRE, Robj, robj_expire
-from .db cimport Db, Keyspace, db_delete_expired
+from .db cimport Db, Keyspace, db_delete_expired, db_expired, ks_begin_command, ks_forget_own_ttls, ks_hash
 from .subexpire cimport subexpire_cycle
 
 cdef enum:
@@ -91,6 +96,44 @@ cdef bint fast_is_due(ExpireState* s, Keyspace* ks, int64_t budget, int64_t now)
     return now >= s.last_fast_us + budget * 2
 
 
+cdef bint own_is_done(Keyspace* ks, const RaxIter* it) noexcept nogil:
+    """The key at the iterator is removed if its time is over; True: nothing of it is left to be watched."""
+    cdef uint32_t id
+    cdef Slice key
+    cdef Robj* o
+    cdef Db* db
+    memcpy(&id, it.key, 4)
+    db = &ks.dbs[id]
+    key = slice_of(it.key + 4, it.klen - 4)
+    ks_begin_command(ks)
+    o = <Robj*>dict_find(&db.keys, key.ptr, key.len, ks_hash(ks, key))
+    if o == NULL or robj_expire(o) == NO_EXPIRE:
+        return True
+    if not db_expired(ks, o):
+        return False
+    db_delete_expired(ks, db, o)
+    return True
+
+
+cdef void expire_own(Keyspace* ks, int64_t until_us) noexcept nogil:
+    """A replica's own keys with a time (Keyspace.own_ttls). O(them), until the time is up."""
+    cdef RaxIter it
+    cdef bint found
+    cdef int n = 0
+    rax_iter_init(&it, ks.mem, ks.own_ttls)
+    found = rax_seek(&it, RAX_FIRST, NULL, 0)
+    while found:
+        if own_is_done(ks, &it):
+            rax_remove(ks.mem, ks.own_ttls, it.key, it.klen, NULL)
+        n += 1
+        if n % 64 == 0 and env_mono_us(ks.env) > until_us:
+            break
+        found = rax_next(&it)
+    rax_iter_done(&it)
+    if ks.own_ttls.size == 0:
+        ks_forget_own_ttls(ks)
+
+
 cdef void expire_cycle(ExpireState* s, Keyspace* ks, CycleKind kind) noexcept nogil:
     cdef int effort = <int>ks.env.knobs.active_expire_effort - 1
     cdef int64_t begin = env_mono_us(ks.env)
@@ -99,6 +142,8 @@ cdef void expire_cycle(ExpireState* s, Keyspace* ks, CycleKind kind) noexcept no
     cdef Db* db
     cdef Round total
     cdef double stale
+    if unlikely(ks.replica) and ks.own_ttls != NULL and kind == CYCLE_SLOW and not ks.loading:
+        expire_own(ks, begin + budget)
     if ks.replica or ks.loading or not ks.may_expire or not ks.active_expire:
         return
     if kind == CYCLE_FAST:
@@ -119,3 +164,26 @@ cdef void expire_cycle(ExpireState* s, Keyspace* ks, CycleKind kind) noexcept no
     s.stale_perc = stale * 0.05 + s.stale_perc * 0.95
     ks.stats.expired_stale_perc_x100 = <int64_t>(s.stale_perc * 100)
     ks.stats.expire_cycle_us += env_mono_us(ks.env) - begin
+
+
+cdef void visit_all(void* ctx, void* entry) noexcept nogil:
+    cdef Round* r = <Round*>ctx
+    if robj_expire(<Robj*>entry) < r.ks.env.now_ms:
+        r.expired += 1
+        db_delete_expired(r.ks, r.db, <Robj*>entry)
+
+
+cdef int64_t expire_all(Keyspace* ks) noexcept nogil:
+    cdef Round r
+    cdef uint64_t cursor
+    cdef int i
+    r.ks = ks
+    r.expired = 0
+    for i in range(ks.ndbs):
+        r.db = &ks.dbs[i]
+        cursor = 0
+        while r.db.expires.used:
+            cursor = dict_scan(&r.db.expires, cursor, visit_all, &r)
+            if cursor == 0:
+                break
+    return r.expired

@@ -5,7 +5,7 @@ held in it for ever, and Python objects would be written to by being counted. It
 or listener that stayed open here would keep a connection from ending, or a port from being bound again, as long as the
 child lives; and epoll goes on reporting a closed descriptor while a copy is open.
 """
-from libc.errno cimport errno
+from libc.errno cimport EPIPE, errno
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 from ..base.env cimport Env, env_mono_us
@@ -131,7 +131,8 @@ cdef void tell(Reporter* r, Sink* s, int kind, int error, int64_t out) noexcept 
     r.info.keys = <int64_t>s.keys
     r.info.bytes = <int64_t>sink_bytes(s)
     r.info.out = out
-    write(r.fd, &r.info, sizeof(ChildInfo))         # nobody reads any more: the saving goes on all the same
+    if write(r.fd, &r.info, sizeof(ChildInfo)) < 0 and errno == EPIPE:
+        _exit(1)                        # the parent is gone: nobody waits for what is saved
 
 
 cdef void report(void* ctx, Sink* s) noexcept nogil:

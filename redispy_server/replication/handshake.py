@@ -54,7 +54,6 @@ class Handshake:
     """One attempt."""
 
     wishes: Wishes
-    timeout: float                      # seconds of silence that end it
     heard: float = 0.0                  # when something came last
     state: str = "connecting"
     outcome: Outcome | None = None
@@ -89,9 +88,9 @@ class Handshake:
         self.rest, self._buffer = self._buffer, b""
         return out
 
-    def overdue(self, now: float) -> bool:
-        """Has the primary been silent for too long?"""
-        return self.outcome is None and now - self.heard > self.timeout
+    def overdue(self, now: float, timeout: float) -> bool:
+        """Has the primary been silent for longer than that?"""
+        return self.outcome is None and now - self.heard > timeout
 
     # ---------------------------------------------------------------- states
 

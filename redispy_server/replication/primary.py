@@ -15,9 +15,12 @@ stream and sends it (exec/replicas); here are decisions, which cost a replica a 
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
 import secrets
 import socket
+import termios
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +55,8 @@ class Peer:
         self.since = 0.0                    # when it began to wait
         self.begin = 0                      # position of the stream that its RDB stands for
         self.streaming = False
+        self.unsent = 0                     # bytes that the socket holds, while a child feeds it
+        self.moved = 0.0                    # when that changed last
 
     @property
     def filtered(self) -> tuple[bool, bool]:
@@ -78,6 +83,10 @@ class Primary:
         self._mark = b""
         self._ending = False                # the child is being collected
         self.engine.hooks["replica_closed"] = self._closed
+
+    def reset_stats(self) -> None:
+        """CONFIG RESETSTAT."""
+        self.full_syncs = self.partial_syncs = self.partial_refused = 0
 
     # ---------------------------------------------------------------- who is who
 
@@ -116,7 +125,7 @@ class Primary:
 
     def listen(self) -> None:
         """A primary's changes go into the stream while it is kept; a replica's stream is its primary's."""
-        self.server.journal_listens(REPLICAS, self.engine.stream_figures()["open"] and not self.is_replica)
+        self.server.journal_listens(REPLICAS, bool(self.engine.stream_figures()["open"]) and not self.is_replica)
 
     def close_stream(self) -> None:
         """Forgets the history."""
@@ -359,7 +368,7 @@ class Primary:
     def _is_time(self, waiting: list[Peer]) -> bool:
         most = self.config["repl-diskless-sync-max-replicas"]
         longest = time.monotonic() - min(p.since for p in waiting)
-        return longest >= self.config["repl-diskless-sync-delay"] or 0 < most <= len(waiting)
+        return bool(longest >= self.config["repl-diskless-sync-delay"] or 0 < most <= len(waiting))
 
     def _announce(self, peer: Peer) -> bool:
         """+FULLRESYNC; False: it can't be told, and is closed."""
@@ -403,7 +412,7 @@ class Primary:
         pid = self.server.children.start("sync", lambda: self.engine.fork_save(fds, "rdb", **options),
                                          lambda code, killer: self._fed(fed, code, killer))
         for peer in fed:
-            peer.state = FED
+            peer.state, peer.unsent, peer.moved = FED, 0, time.monotonic()
         self.log("notice", f"Background RDB transfer started by pid {pid}")
 
     def _fed(self, fed: list[Peer], code: int, killer: int) -> None:
@@ -416,8 +425,10 @@ class Primary:
                 continue
             if fine and outs.get(i, 0) == 0:
                 left.append(peer)
-            else:
-                self._drop_fed(peer, outs.get(i, 0))
+                continue
+            if outs.get(i, 0):
+                self.log("warning", f"Diskless rdb transfer to replica {self.name(peer)} failed: {os.strerror(outs[i])}")
+            self._cut(peer)
         if fine:
             self.log("notice", f"Diskless rdb transfer, done reading from pipe, {len(left)} replicas still up.")
             self.log("notice", "Background RDB transfer terminated with success")
@@ -432,16 +443,19 @@ class Primary:
             self.engine.replica_acked(peer.id, 0, -1)       # its time for the first one begins
         self.judge_lag()
 
-    def _drop_fed(self, peer: Peer, error: int) -> None:
-        if error:
-            self.log("warning", f"Diskless rdb transfer to replica {self.name(peer)} failed: {os.strerror(error)}")
-        self._cut(peer)
-
     def _cut(self, peer: Peer) -> None:
         """Ends the connection, even while a child has a copy of the socket."""
         self._with_socket(peer, lambda s: s.shutdown(socket.SHUT_RDWR))
         self.engine.close(peer.id)
+        self._left(peer)
+
+    def _left(self, peer: Peer) -> None:
+        """It is a replica no longer; a child that feeds nobody is stopped."""
+        fed = peer.state == FED
         peer.state = ""
+        if fed and not self.in_state(FED) and self.server.children.busy("sync"):
+            self.log("notice", "Diskless rdb transfer, last replica dropped, killing fork child.")
+            self.server.children.kill()
 
     def saved(self, ok: bool) -> None:
         """A BGSAVE has ended."""
@@ -473,14 +487,8 @@ class Primary:
         peer = self.peers.pop(client_id, None)
         if peer is None or not peer.state:
             return
-        if peer.state == FED:
-            peer.state = ""
-            self.log("warning", f"Connection with replica {self.name(peer)} lost.")
-            if not self.in_state(FED) and self.server.children.busy("sync"):
-                self.log("notice", "Diskless rdb transfer, last replica dropped, killing fork child.")
-                self.server.children.kill()
-        else:
-            self.log("notice", f"Connection with replica {self.name(peer)} lost.")
+        self.log("notice", f"Connection with replica {self.name(peer)} lost.")
+        self._left(peer)
         if not self.replicas:
             self._alone_since = time.monotonic()
         self.judge_lag()
@@ -538,6 +546,30 @@ class Primary:
             if peer.state == ONLINE:
                 self.log("warning", f"Disconnecting timedout replica (streaming sync): {self.name(peer)}")
                 self._cut(peer)
+        for peer in self.in_state(FED):
+            self._drop_stuck(peer)
+
+    def _drop_stuck(self, peer: Peer) -> None:
+        """A replica that takes nothing of what a child sends would hold up the others for ever."""
+        now = time.monotonic()
+        unsent = self.unsent_bytes(peer)
+        if unsent == 0 or unsent != peer.unsent:
+            peer.unsent, peer.moved = unsent, now
+        elif now - peer.moved > self.config["repl-timeout"]:
+            self.log("warning", f"Disconnecting timedout replica (full sync): {self.name(peer)}")
+            self._cut(peer)
+
+    def unsent_bytes(self, peer: Peer) -> int:
+        """What a replica's socket holds and the replica has not acknowledged."""
+        row = self.engine.replicas().get(peer.id)
+        if row is None or row["fd"] < 0:
+            return 0
+        count = array.array("i", [0])
+        try:
+            fcntl.ioctl(row["fd"], termios.TIOCOUTQ, count)
+        except OSError:
+            return 0                        # this system does not tell
+        return count[0]
 
     def _keep_alive(self) -> None:
         """A line end tells those who wait for a child that we are alive."""

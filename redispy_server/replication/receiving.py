@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 import time
 from typing import TYPE_CHECKING
 
 from ..loading import LoadFailed
 from ..saving import remove, sync_directory
+from .channel import Channel
 from .handshake import Outcome
 from .transfer import Transfer, TransferError
 
@@ -34,13 +34,13 @@ class Broken(Exception):
 class Receiving:
     """One full synchronisation that is under way."""
 
-    def __init__(self, replica: Replica, sock: socket.socket, outcome: Outcome) -> None:
+    def __init__(self, replica: Replica, channel: Channel, outcome: Outcome) -> None:
         self.replica = replica
         self.server = replica.server
         self.engine = replica.engine
         self.config = replica.config
         self.log = replica.log
-        self.sock = sock
+        self.channel = channel
         self.outcome = outcome
         self.transfer = Transfer()
         self.heard = time.monotonic()
@@ -49,6 +49,8 @@ class Receiving:
         self.loading = False
         self._synced = 0
         self._told = 0.0
+        self._looked = 0.0              # when clients were served last while loading
+        self._ready = b""               # of the file, not taken by the loader yet
 
     # ---------------------------------------------------------------- receiving
 
@@ -92,7 +94,7 @@ class Receiving:
         if now - self._told >= ALIVE_EVERY:
             self._told = now
             try:
-                self.sock.send(b"\n")
+                self.channel.send(b"\n")
             except OSError:
                 pass                        # reading will tell
 
@@ -192,13 +194,16 @@ class Receiving:
         while not self._ready:
             if self.transfer.done:
                 return b""
-            if not select.select([self.sock], [], [], LOOK_EVERY)[0]:
+            ready = select.select([self.channel.sock], [], [], LOOK_EVERY)[0]
+            if time.monotonic() - self._looked >= LOOK_EVERY:       # a slow link must not keep clients waiting
                 self.server.loading.step(self.transfer.received)
+                self._looked = time.monotonic()
+            if not ready:
                 if time.monotonic() - self.heard > self.config["repl-timeout"]:
                     return b""
                 continue
             try:
-                data = self.sock.recv(PIECE)
+                data = self.channel.receive(PIECE)
             except (BlockingIOError, InterruptedError):
                 continue
             except OSError:

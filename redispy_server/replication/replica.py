@@ -23,6 +23,8 @@ from redispy_core.version import REDIS_VERSION
 
 from ..loading import Stopped
 from ..poller import READ, WRITE
+from ..tls import TlsError, client_context
+from .channel import Channel
 from .handshake import Handshake, Outcome, Wishes
 from .identity import Saved
 from .receiving import Broken, Receiving
@@ -49,7 +51,7 @@ class Replica:
         self.resumable = False
         self.handshake: Handshake | None = None
         self.receiving: Receiving | None = None
-        self._sock: socket.socket | None = None         # until the engine has it
+        self._channel: Channel | None = None            # until the engine has it
         self._fd = -1                                   # of the link that the engine has
         self._client = 0
         self._since = 0.0                               # when connecting began
@@ -187,15 +189,16 @@ class Replica:
         self.log("notice", f"Connecting to MASTER {host}:{port}")
         try:
             family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            self._sock = sock = socket.socket(family, kind)
+            sock = socket.socket(family, kind)
             sock.setblocking(False)
+            self._channel = Channel(sock, client_context(self.config) if self.config["tls-replication"] else None)
             if self.config["bind-source-addr"]:
                 sock.bind((self.config["bind-source-addr"], 0))
             sock.connect(where)
         except BlockingIOError:
             pass
-        except OSError as e:
-            self.log("warning", f"Unable to connect to MASTER: {e.strerror or e}")
+        except (OSError, TlsError) as e:
+            self.log("warning", f"Unable to connect to MASTER: {getattr(e, 'strerror', None) or e}")
             self._fall_back()
             return
         self._since = time.monotonic()
@@ -222,10 +225,10 @@ class Replica:
     def _close(self) -> None:
         if self.receiving is not None:
             self.receiving.drop()
-        if self._sock is not None:
-            self.loop.unwatch(self._sock.fileno())
-            self._sock.close()
-        self._sock = self.handshake = self.receiving = None
+        if self._channel is not None:
+            self.loop.unwatch(self._channel.sock.fileno())
+            self._channel.sock.close()
+        self._channel = self.handshake = self.receiving = None
 
     def _leave(self) -> None:
         """Ends the link, whatever its state."""
@@ -239,13 +242,13 @@ class Replica:
 
     def _ready(self, mask: int) -> None:
         """The socket of an attempt can be read or written."""
-        sock = self._sock
-        assert sock is not None
+        channel = self._channel
+        assert channel is not None
         try:
             if self.state == CONNECTING:
-                self._connected(sock)
+                self._connected(channel)
                 return
-            data = sock.recv(PIECE)
+            data = channel.receive(PIECE)
             if not data:
                 raise ConnectionResetError("the primary closed the connection")
             if self.receiving is not None:
@@ -263,7 +266,8 @@ class Replica:
         except Stopped:
             self._close()
 
-    def _connected(self, sock: socket.socket) -> None:
+    def _connected(self, channel: Channel) -> None:
+        sock = channel.sock
         error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
             self.log("warning", f"Error condition on socket for SYNC: {os.strerror(error)}")
@@ -273,17 +277,18 @@ class Replica:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.loop.poller.change(sock.fileno(), READ)
         self._state(HANDSHAKE)
-        self.handshake = Handshake(self._wishes(), self.config["repl-timeout"])
-        sock.sendall(self.handshake.begin(time.monotonic()))
+        self.handshake = Handshake(self._wishes())
+        channel.start()
+        channel.send(self.handshake.begin(time.monotonic()))
 
     def _talk(self, data: bytes) -> None:
-        assert self.handshake is not None and self._sock is not None
+        assert self.handshake is not None and self._channel is not None
         out = self.handshake.feed(data, time.monotonic())
         for level, text in self.handshake.notes:
             self.log(level, text)
         self.handshake.notes.clear()
         if out:
-            self._sock.sendall(out)
+            self._channel.send(out)
         outcome = self.handshake.outcome
         if outcome is None:
             return
@@ -320,13 +325,14 @@ class Replica:
 
     def _stand(self, at: int, db: int, rest: bytes) -> None:
         """The socket is the engine's from now on: the stream comes."""
-        sock, self._sock, self.handshake, self.receiving = self._sock, None, None, None
-        assert sock is not None
+        channel, self._channel, self.handshake, self.receiving = self._channel, None, None, None
+        assert channel is not None
+        sock = channel.sock
         self.loop.unwatch(sock.fileno())
         if self.config["repl-disable-tcp-nodelay"]:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
         self._fd = sock.detach()
-        self._client = self.engine.primary_attach(self._fd, at, db)
+        self._client = self.engine.primary_attach(self._fd, at, db, channel.tls)
         self.resumable = True
         self._down_since = None
         failover, self._failover = self._failover, False
@@ -342,7 +348,7 @@ class Replica:
     # ---------------------------------------------------------------- full synchronisation
 
     def _begin_full(self, outcome: Outcome, rest: bytes) -> None:
-        assert self._sock is not None
+        assert self._channel is not None
         if outcome.replid:
             self.log("notice", f"Full resync from master: {outcome.replid}:{outcome.offset}")
         if self.resumable:
@@ -351,20 +357,20 @@ class Replica:
         failover, self._failover = self._failover, False
         if failover:
             self.server.failover.done()         # it is the primary now, though it could not go on from where we were
-        self.receiving = Receiving(self, self._sock, outcome)
+        self.receiving = Receiving(self, self._channel, outcome)
         self._state(SYNC)
         if rest:
             self._receive(rest)
 
     def _receive(self, data: bytes) -> None:
-        receiving, sock = self.receiving, self._sock
-        assert receiving is not None and sock is not None
+        receiving, channel = self.receiving, self._channel
+        assert receiving is not None and channel is not None
         if receiving.loading:
             return                              # the loader reads by itself
-        self.loop.poller.change(sock.fileno(), 0)
+        self.loop.poller.change(channel.sock.fileno(), 0)
         done = receiving.take(data)
         if not done:
-            self.loop.poller.change(sock.fileno(), READ)
+            self.loop.poller.change(channel.sock.fileno(), READ)
             return
         self._loaded(receiving)
 
@@ -433,7 +439,7 @@ class Replica:
         elif self.state == CONNECTING and now - self._since > self.config["repl-timeout"]:
             self.log("warning", "Timeout connecting to the MASTER...")
             self._fall_back()
-        elif self.handshake is not None and self.handshake.overdue(now):
+        elif self.handshake is not None and self.handshake.overdue(now, self.config["repl-timeout"]):
             self.log("warning", "Timeout connecting to the MASTER...")
             self._fall_back()
         elif self.receiving is not None and self.receiving.overdue(now):

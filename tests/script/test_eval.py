@@ -355,3 +355,16 @@ def test_log_reaches_the_servers_log(engine):
 def test_effects_kept_back_end_with_the_script(engine):
     assert run(engine, "redis.set_repl(redis.REPL_NONE) return redis.call('SET', 'a', 1).ok") == b"OK"
     assert run(engine, "return redis.set_repl(redis.REPL_AOF)") is None
+
+
+def test_a_script_may_do_what_its_caller_may(engine):
+    engine.call("ACL", "SETUSER", "bob", "on", "nopass", "+@scripting", "+set", "~x*")
+    client = engine.client()
+    client.call("AUTH", "bob", "any")
+    assert client.call("EVAL", "return redis.call('SET', 'xx', 1).ok", 0) == b"OK"
+    for call in ("'SET', 'yy', 1", "'HSET', 'xx', 'f', 1"):
+        assert client.call("EVAL", f"return redis.call({call})", 0).startswith(b"ERR ACL failure in script: ")
+    asked = "return {redis.acl_check_cmd(ARGV[1], ARGV[2], 1, 1) and 1 or 0}"
+    assert [client.call("EVAL", asked, 0, *what)[0] for what in (("SET", "xx"), ("HSET", "xx"), ("SET", "yy"))] == [1, 0, 0]
+    assert engine.call("EVAL", "return redis.call('HSET', 'h', 'f', 1)", 0) == 1
+    assert b"$3\r\nlua\r\n" in engine.wire("ACL", "LOG")

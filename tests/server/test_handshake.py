@@ -11,7 +11,7 @@ CAPA = request("REPLCONF", "capa", "eof", "capa", "psync2")
 
 def up_to_psync(wishes):
     """A handshake that waits for PSYNC's answer."""
-    shake = Handshake(wishes, 10)
+    shake = Handshake(wishes)
     assert shake.begin(0) == request("PING")
     out = shake.feed(b"+PONG\r\n", 0)
     answers = out.count(b"REPLCONF") + out.count(b"AUTH")
@@ -41,7 +41,7 @@ def test_password_without_user():
 
 @pytest.mark.parametrize("answer", [b"+PONG", b"-NOAUTH Authentication required.", b"-NOPERM no", b"-ERR operation not permitted"])
 def test_a_primary_that_answers_ping_is_alive(answer):
-    shake = Handshake(Wishes(port=1), 10)
+    shake = Handshake(Wishes(port=1))
     shake.begin(0)
     assert shake.feed(answer + b"\r\n", 0)
     assert shake.outcome is None
@@ -49,14 +49,14 @@ def test_a_primary_that_answers_ping_is_alive(answer):
 
 @pytest.mark.parametrize("answer", [b"-ERR unknown", b"-LOADING", b":1", b"$3"])
 def test_other_answers_to_ping_end_it(answer):
-    shake = Handshake(Wishes(port=1), 10)
+    shake = Handshake(Wishes(port=1))
     shake.begin(0)
     assert shake.feed(answer + b"\r\n", 0) == b""
     assert shake.outcome.kind == "failed"
 
 
 def test_refused_password_ends_it():
-    shake = Handshake(Wishes(port=1, password="p"), 10)
+    shake = Handshake(Wishes(port=1, password="p"))
     shake.begin(0)
     shake.feed(b"+PONG\r\n", 0)
     shake.feed(b"-WRONGPASS no\r\n", 0)
@@ -64,7 +64,7 @@ def test_refused_password_ends_it():
 
 
 def test_a_primary_that_does_not_know_replconf_does_no_harm():
-    shake = Handshake(Wishes(port=1, version="1"), 10)
+    shake = Handshake(Wishes(port=1, version="1"))
     shake.begin(0)
     shake.feed(b"+PONG\r\n", 0)
     assert shake.feed(b"-ERR unknown\r\n" * 3, 0) == request("PSYNC", "?", -1)
@@ -102,7 +102,7 @@ def test_a_failover_that_is_refused_is_not_tried_otherwise():
 def test_every_split_of_the_answers_gives_the_same():
     text = b"+PONG\r\n\n+OK\r\n\n+OK\r\n\n+FULLRESYNC " + ID.encode() + b" 7\r\n$EOF"
     for cut in range(len(text)):
-        shake = Handshake(Wishes(port=1), 10)
+        shake = Handshake(Wishes(port=1))
         shake.begin(0)
         said = shake.feed(text[:cut], 0)
         more = b"" if shake.outcome else shake.feed(text[cut:], 0)
@@ -111,15 +111,15 @@ def test_every_split_of_the_answers_gives_the_same():
 
 
 def test_silence_ends_it_and_an_empty_line_does_not():
-    shake = Handshake(Wishes(port=1), 10)
+    shake = Handshake(Wishes(port=1))
     shake.begin(100)
-    assert not shake.overdue(110) and shake.overdue(111)
+    assert not shake.overdue(110, 10) and shake.overdue(111, 10)
     shake.feed(b"\n", 111)
-    assert not shake.overdue(120)
+    assert not shake.overdue(120, 10)
 
 
 def test_endless_line():
-    shake = Handshake(Wishes(port=1), 10)
+    shake = Handshake(Wishes(port=1))
     shake.begin(0)
     shake.feed(b"+" * 70000, 0)
     assert shake.outcome.kind == "failed"

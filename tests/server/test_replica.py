@@ -1,4 +1,5 @@
 """Ours as the replica of real servers: all data arrive, by the file and by the stream, through cut links and crashes."""
+import os
 import time
 
 import pytest
@@ -72,10 +73,10 @@ def test_what_it_says_of_itself(real, pair):
         assert raw.call("CONFIG", "GET", "replicaof") == [b"replicaof", f"127.0.0.1 {primary.port}".encode()]
         assert raw.call("REPLICAOF", "127.0.0.1", primary.port) == Simple("OK Already connected to specified master")
         assert raw.call("REPLICAOF", "127.0.0.1", "66000") == Error("ERR Invalid master port")
+        assert info(primary, "replication")["slave0"].startswith("ip=10.1.1.1,port=1234,state=online,")
         assert raw.call("CLIENT", "KILL", "TYPE", "master") == 1
-    assert info(primary, "replication")["slave0"].startswith("ip=10.1.1.1,port=1234,state=online,")
+    wait_until(lambda: info(primary, "stats")["sync_partial_ok"] == "1", what="the continuation")
     wait_for_link(replica)
-    assert info(primary, "stats")["sync_partial_ok"] == "1"
 
 
 def test_cut_links_are_continued_where_they_stopped(real, start, primary_of):
@@ -186,8 +187,8 @@ def test_expired_keys_are_missing_until_the_primary_says_so(real, pair):
         one.pipeline(["SET", "k", "v", "PX", "30"], ["SET", "stays", "v"], ["RPUSH", "l", "a"], ["PEXPIRE", "l", "30"])
         in_sync(primary, replica)
         time.sleep(0.1)
-        assert two.pipeline(["GET", "k"], ["EXISTS", "k"], ["TTL", "k"], ["DBSIZE"], ["KEYS", "*"]) == [
-            None, 0, -2, 3, [b"stays"]]
+        assert two.pipeline(["STRLEN", "k"], ["EXISTS", "k"], ["TTL", "k"], ["DBSIZE"], ["KEYS", "*"]) == [
+            0, 0, -2, 3, [b"stays"]]
         assert one.call("EXISTS", "k") == 0                 # now it goes, everywhere
         in_sync(primary, replica)
         assert two.call("DBSIZE") == 2
@@ -240,7 +241,7 @@ def test_cut_in_the_middle_of_the_file(real, start, primary_of):
     primary = primary_of(real)
     with primary.raw() as raw:
         fill(raw)
-        raw.pipeline(*(["SET", f"k{i}", "v" * 10_000] for i in range(500)))
+        raw.pipeline(*(["SET", f"k{i}", os.urandom(10_000)] for i in range(500)))
     cutter = Cutter(primary.port, delay_s=0.01, piece=65536)
     try:
         replica = start(replicaof=["127.0.0.1", cutter.port])
@@ -258,7 +259,7 @@ def test_cut_in_the_middle_of_the_file(real, start, primary_of):
 def test_serves_while_it_loads_from_the_socket(real, start, primary_of, load):
     primary = primary_of(real)
     with primary.raw() as raw:
-        raw.pipeline(*(["SET", f"k{i}", "v" * 10_000] for i in range(500)))
+        raw.pipeline(*(["SET", f"k{i}", os.urandom(10_000)] for i in range(500)))
     cutter = Cutter(primary.port, delay_s=0.02, piece=65536)
     try:
         replica = start(repl_diskless_load=load)
@@ -270,7 +271,7 @@ def test_serves_while_it_loads_from_the_socket(real, start, primary_of, load):
             assert raw.call("GET", "old").code == "LOADING"
             cutter.cut()
             wait_until(lambda: info(replica, "persistence")["loading"] == "0", 20, "the end of loading")
-            assert raw.call("GET", "old") == (b"1" if load == "swapdb" else None)
+            assert raw.call("EXISTS", "old") == (load == "swapdb")
             cutter.delay_s = 0
             wait_for_link(replica)
             assert raw.call("EXISTS", "old") == 0

@@ -13,7 +13,7 @@ def stream(n):
 @pytest.mark.parametrize("at", [0, 5, 10**12])
 def test_reads_what_was_appended(at):
     backlog = BacklogFace()
-    backlog.open(at, 1 << 20)
+    backlog.begin(at, 1 << 20)
     data = stream(50_000)
     for i in range(0, len(data), 777):
         backlog.append(data[i:i + 777])
@@ -31,7 +31,7 @@ def test_reads_what_was_appended(at):
 
 def test_keeps_as_much_as_asked_and_little_more():
     backlog = BacklogFace()
-    backlog.open(0, 16384)
+    backlog.begin(0, 16384)
     backlog.append(bytes(100_000))
     begin, end, memory, _ = backlog.figures()
     assert 16384 <= end - begin <= 16384 + 1024
@@ -48,7 +48,7 @@ def test_keeps_as_much_as_asked_and_little_more():
 
 def test_slow_reader_keeps_what_it_has_not_read_once_for_all():
     backlog = BacklogFace()
-    backlog.open(0, 16384)
+    backlog.begin(0, 16384)
     assert backlog.place(0, 0) and backlog.place(1, 0)
     backlog.append(bytes(1_000_000))
     begin, _, memory, kept = backlog.figures()
@@ -66,7 +66,7 @@ def test_slow_reader_keeps_what_it_has_not_read_once_for_all():
 def test_against_a_model(seed):
     dice = random.Random(seed)
     backlog, at = BacklogFace(), dice.choice([0, 1, 4096])
-    backlog.open(at, dice.choice([1, 16384, 100_000]))
+    backlog.begin(at, dice.choice([1, 16384, 100_000]))
     whole, places = b"", {}
     for _ in range(400):
         action = dice.randrange(6)
