@@ -11,23 +11,24 @@ from .base.rp cimport likely, unlikely
 from .base.sds cimport Slice, slice_of
 from .commands.restore cimport payload_version
 from .engine cimport Engine
+from .engine import set_functions_face
 from .exec.acl cimport ACL_OK, AclVerdict, acl_check, acl_denied, acl_reply_denied_in_script
 from .exec.acl_log cimport ACL_LUA
-from .engine import set_functions_face
+from .exec.args cimport err
 from .exec.busy cimport busy_turn
-from .exec.client cimport (CL_PRIMARY, CL_FAKE, CL_NO_TOUCH, CL_SCRIPT, Client, Ctx, G_ACL, G_LOADING, G_MASTERDOWN, G_MISCONF,
+from .exec.client cimport (CL_FAKE, CL_NO_TOUCH, CL_PRIMARY, CL_SCRIPT, Client, Ctx, G_ACL, G_LOADING, G_MASTERDOWN, G_MISCONF,
                            G_NOREPLICAS, G_OOM, G_READONLY, G_ROUTE)
 from .exec.dispatch cimport GATES, SCRIPT_MAY_WRITE, Exec, ScriptFigures, call, exec_client, release_client, script_gates_fn, set_script_gates
-from .exec.args cimport err
 from .exec.memory_limit cimport memory_exceeded
 from .exec.registry cimport (CMD_MAY_REPLICATE, CMD_NOSCRIPT, CMD_STALE, CMD_WRITE, Command, Registry, registry_lookup)
 from .persist.rdb_format cimport DUMP_FOOTER_BYTES, RDB_OP_FUNCTION2, RDB_OP_FUNCTION_PRE_GA, RDB_VERSION_LISTPACKS
 from .persist.rdb_save cimport rdb_put_footer, rdb_put_string
 from .persist.rdb_source cimport (RdbSource, RdbText, source_byte, source_left, source_memory, source_text, text_free)
 from .persist.sink cimport Sink, sink_free, sink_put, sink_to_memory
-from .proto.errors cimport (E_DUMP_WRONG, E_FUNCTION_NOT_ONE, E_FUNCTION_PAYLOAD, E_FUNCTION_PRE_GA, E_OOM_ALLOC, E_SCRIPT_ARITY, E_SCRIPT_DENIED, E_SCRIPT_STALE, E_SCRIPT_UNKNOWN_COMMAND, E_SCRIPT_WRITE,
+from .proto.errors cimport (E_DUMP_WRONG, E_FUNCTION_NOT_ONE, E_FUNCTION_PAYLOAD, E_FUNCTION_PRE_GA, E_OOM_ALLOC,
+                            E_SCRIPT_ARITY, E_SCRIPT_DENIED, E_SCRIPT_STALE, E_SCRIPT_UNKNOWN_COMMAND, E_SCRIPT_WRITE,
                             Err)
-from .proto.reply cimport BLOCK_SIZE, Out, out_clear, out_init, reply_bulk, reply_error
+from .proto.reply cimport BLOCK_SIZE, Out, out_clear, reply_bulk, reply_error
 
 cdef enum:
     MASTERDOWN_BIT = 9              # of G_MASTERDOWN
