@@ -180,6 +180,15 @@ cdef run_python_body(Ctx* x, Command* cmd):
         reply_errorf(x.out, E_PYTHON, slice_of(cmd.name, cmd.name_len), slice_of(text, len(text)))
 
 
+cdef object functions_face = None         # set at import by the room of scripts
+
+
+def set_functions_face(face):
+    """Who knows the libraries of functions: face.sources(engine), face.load(engine, codes, replace), face.flush(engine)."""
+    global functions_face
+    functions_face = face
+
+
 def bind_python_bodies(registry):
     """Gives an engine's registry what the command files have in Python: BODIES, name -> body(call, *args), and HELP."""
     for module in _command_files:
@@ -955,6 +964,22 @@ cdef class Engine:
             dbs_free(&self.ks, self.staged, lazy)
             self.staged = NULL
 
+    # ------------------------------------------------------------ libraries of functions
+
+    def function_sources(self):
+        """The code of all libraries of functions, as it was loaded: [bytes]. What is saved carries it along."""
+        return functions_face.sources(self) if functions_face is not None else []
+
+    def load_functions(self, codes, bint replace=False):
+        """Loads libraries of functions, all or none. replace: those of the same name leave, else they are an error.
+        Why it failed, as an error reply's text, or None."""
+        return functions_face.load(self, list(codes), replace) if functions_face is not None and codes else None
+
+    def flush_functions(self):
+        """All libraries of functions leave."""
+        if functions_face is not None:
+            functions_face.flush(self)
+
     # ------------------------------------------------------------ settings
 
     def set_knob(self, str name, int64_t value):
@@ -1239,7 +1264,7 @@ cdef class Engine:
         """Writes the data to a descriptor as RDB, here and now: {"keys", "bytes", "seconds"}. Raises OSError.
 
         Options: version 10 to 12 (0: the lowest that the data need), compress, checksum, aof_base; replication=(id,
-        offset, database); functions=[library sources]; aux_before, aux_after: RDB records; eof_mark: 40 bytes, sent
+        offset, database); functions=[code], function_sources() if not given; aux_before, aux_after: RDB records; eof_mark: 40 bytes, sent
         before and after; sync: fsync at the end, incremental_sync: on the way; timeout_ms: how long a pipe or socket
         may stay full; key_delay_us: wait after each key."""
         return self.saving([fd], "rdb", options).run()
@@ -1295,6 +1320,8 @@ cdef class Engine:
         env_freeze_now(&self.env)
         if kind != "aof":
             options.setdefault("server_version", REDIS_VERSION.encode())
+        if "functions" not in options:
+            options["functions"] = self.function_sources()
         job.prepare(&self.ks, fds, kind, options)
         return job
 
@@ -1336,7 +1363,7 @@ cdef void timed_expiry(Exec* x, CycleKind kind) noexcept nogil:
 
 cdef void applied_error(Exec* x, Client* c) noexcept with gil:
     """A command of the primary failed here."""
-    command = (<bytes>c.last_command[:c.last_command_len]).decode() if c.last_command != NULL else "NULL"
+    command = (<bytes>c.last_command[:c.last_command_len]).decode() if c.last_command != NULL else "<unknown>"
     said = gather_output(c)[1:].split(b"\r\n")[0].decode("utf-8", "replace")
     x.stats.unexpected_errors += 1
     (<Engine>x.engine).report(f"== CRITICAL == This replica is sending an error to its master: '{said}' after processing "

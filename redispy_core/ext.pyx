@@ -8,19 +8,27 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 from .base.mem cimport mem_alloc, mem_calloc, mem_free
 from .base.rp cimport likely, unlikely
-from .base.sds cimport Slice
+from .base.sds cimport Slice, slice_of
+from .commands.restore cimport payload_version
 from .engine cimport Engine
+from .engine import set_functions_face
 from .exec.acl cimport ACL_OK, AclVerdict, acl_check, acl_denied, acl_reply_denied_in_script
 from .exec.acl_log cimport ACL_LUA
+from .exec.args cimport err
 from .exec.busy cimport busy_turn
-from .exec.client cimport (CL_FAKE, CL_NO_TOUCH, CL_SCRIPT, Client, Ctx, G_ACL, G_LOADING, G_MASTERDOWN, G_MISCONF,
+from .exec.client cimport (CL_FAKE, CL_NO_TOUCH, CL_PRIMARY, CL_SCRIPT, Client, Ctx, G_ACL, G_LOADING, G_MASTERDOWN, G_MISCONF,
                            G_NOREPLICAS, G_OOM, G_READONLY, G_ROUTE)
 from .exec.dispatch cimport GATES, SCRIPT_MAY_WRITE, Exec, ScriptFigures, call, exec_client, release_client, script_gates_fn, set_script_gates
 from .exec.memory_limit cimport memory_exceeded
 from .exec.registry cimport (CMD_MAY_REPLICATE, CMD_NOSCRIPT, CMD_STALE, CMD_WRITE, Command, Registry, registry_lookup)
-from .proto.errors cimport (E_SCRIPT_ARITY, E_SCRIPT_DENIED, E_SCRIPT_STALE, E_SCRIPT_UNKNOWN_COMMAND, E_SCRIPT_WRITE,
+from .persist.rdb_format cimport DUMP_FOOTER_BYTES, RDB_OP_FUNCTION2, RDB_OP_FUNCTION_PRE_GA, RDB_VERSION_LISTPACKS
+from .persist.rdb_save cimport rdb_put_footer, rdb_put_string
+from .persist.rdb_source cimport (RdbSource, RdbText, source_byte, source_left, source_memory, source_text, text_free)
+from .persist.sink cimport Sink, sink_free, sink_put, sink_to_memory
+from .proto.errors cimport (E_DUMP_WRONG, E_FUNCTION_NOT_ONE, E_FUNCTION_PAYLOAD, E_FUNCTION_PRE_GA, E_OOM_ALLOC,
+                            E_SCRIPT_ARITY, E_SCRIPT_DENIED, E_SCRIPT_STALE, E_SCRIPT_UNKNOWN_COMMAND, E_SCRIPT_WRITE,
                             Err)
-from .proto.reply cimport BLOCK_SIZE, Out, out_clear, reply_error
+from .proto.reply cimport BLOCK_SIZE, Out, out_clear, reply_bulk, reply_error
 
 cdef enum:
     MASTERDOWN_BIT = 9              # of G_MASTERDOWN
@@ -55,6 +63,10 @@ cdef ScriptFigures* ext_figures(Exec* x) noexcept nogil:
 
 cdef bint ext_in_cluster(Ctx* x) noexcept nogil:
     return x.env.knobs.cluster_enabled != 0
+
+
+cdef bint ext_is_replay(Ctx* x) noexcept nogil:
+    return (<Exec*>x.exec).gates & G_LOADING != 0 or x.client.flags & CL_PRIMARY != 0
 
 
 cdef void ext_log(Exec* x, int level, const char* s, size_t n) noexcept nogil:
@@ -236,3 +248,67 @@ cdef int ext_may_run(Caller* k, const Slice* argv, int argc) noexcept nogil:
     if cmd == NULL:
         return -1
     return acl_check(k.client, cmd, argv, argc, &at) == ACL_OK
+
+
+# ---------------------------------------------------------------- libraries of functions
+
+cdef int ext_reply_functions(Ctx* x, const Slice* codes, int n) noexcept nogil:
+    cdef Sink s
+    cdef unsigned char opcode = RDB_OP_FUNCTION2
+    cdef int i
+    if not sink_to_memory(&s, x.mem):
+        return err(x, E_OOM_ALLOC)
+    for i in range(n):
+        sink_put(&s, &opcode, 1)
+        rdb_put_string(&s, codes[i].ptr, codes[i].len, x.env.knobs.rdbcompression != 0)
+    rdb_put_footer(&s, RDB_VERSION_LISTPACKS)
+    if s.error:
+        err(x, E_OOM_ALLOC)
+    else:
+        reply_bulk(x.out, <const char*>s.buf, s.used)
+    sink_free(&s)
+    return 0
+
+
+cdef int ext_read_functions(Ctx* x, Slice payload, each_code_fn each, void* ctx) noexcept nogil:
+    cdef RdbSource src
+    cdef RdbText text
+    cdef int refused = -1
+    cdef int op
+    if payload_version(<Exec*>x.exec, payload) < 0:
+        return E_DUMP_WRONG
+    memset(&text, 0, sizeof(text))
+    source_memory(&src, x.mem, payload.ptr, payload.len - DUMP_FOOTER_BYTES)
+    while refused < 0 and source_left(&src):
+        op = source_byte(&src)
+        if op == RDB_OP_FUNCTION_PRE_GA:
+            refused = E_FUNCTION_PRE_GA
+        elif op != RDB_OP_FUNCTION2:
+            refused = E_FUNCTION_NOT_ONE
+        elif not source_text(&src, &text):
+            refused = E_FUNCTION_PAYLOAD
+        else:
+            refused = each(ctx, slice_of(text.ptr, text.len))
+    text_free(x.mem, &text)
+    return refused
+
+
+cdef void ext_context(Exec* x, Ctx* ctx) noexcept nogil:
+    with gil:
+        fill_context((<Engine>x.engine).own, x, ctx)
+
+
+cdef void fill_context(Client* c, Exec* x, Ctx* ctx) noexcept:
+    memset(ctx, 0, sizeof(Ctx))
+    ctx.client = c
+    ctx.db = c.db
+    ctx.ks = x.ks
+    ctx.env = x.env
+    ctx.mem = x.mem
+    ctx.out = &c.out
+    ctx.exec = x
+
+
+cdef int ext_on_functions(object face) except -1:
+    set_functions_face(face)
+    return 0

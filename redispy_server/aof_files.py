@@ -509,8 +509,9 @@ class AofFiles:
 
     # ---------------------------------------------------------------- on and off at run time
 
-    def enable(self) -> None:
-        """CONFIG SET appendonly yes: the first rewrite makes the files; until it ends, nothing is acknowledged as synced."""
+    def enable(self, in_unit: bool = False) -> None:
+        """CONFIG SET appendonly yes: the first rewrite makes the files; until it ends, nothing is acknowledged as synced.
+        in_unit: a transaction or script is at work, whose changes must not be cut in two by the fork."""
         self.waiting_first = True
         if self.server.loading.progress is not None:
             return                          # cron begins once the data are there
@@ -521,6 +522,10 @@ class AofFiles:
             self.scheduled = True
             self.log("warning", "AOF was enabled but there is already another background operation. An AOF background was "
                                 "scheduled to start when possible.")
+            return
+        if in_unit:
+            self.scheduled = True
+            self.log("notice", "AOF was enabled inside a transaction. An AOF background was scheduled to start after it.")
             return
         self._try_rewrite()
 
@@ -573,6 +578,7 @@ class AofFiles:
         if self.enabled:
             self._flush()
         self.engine.flush_all()
+        self.engine.flush_functions()
         self.server.journal_listens(AOF, False)
         try:
             self._read_manifest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import grp
 import ipaddress
 import os
 import socket
@@ -62,7 +63,17 @@ def _listen_one(host: str, port: int, backlog: int) -> socket.socket:
     return sock
 
 
-def listen_unix(path: str, mode: int, backlog: int) -> socket.socket:
+def give_to_group(path: str, name: str) -> None:
+    """Hands a unix socket to a group by name or number. Raises BindError."""
+    try:
+        os.chown(path, -1, int(name) if name.isdigit() else grp.getgrnam(name).gr_gid)
+    except (KeyError, OverflowError) as e:
+        raise BindError(f"No such group for the unix socket: {name}") from e
+    except OSError as e:
+        raise BindError(f"Failed giving the unix socket to group {name}: {e.strerror}") from e
+
+
+def listen_unix(path: str, mode: int, backlog: int, group: str | None = None) -> socket.socket:
     """A listening unix socket; a stale one at the path is removed. Raises BindError."""
     try:
         if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
@@ -70,6 +81,8 @@ def listen_unix(path: str, mode: int, backlog: int) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.setblocking(False)
         sock.bind(path)
+        if group:
+            give_to_group(path, group)
         if mode:
             os.chmod(path, mode)
         sock.listen(backlog)

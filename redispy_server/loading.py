@@ -82,6 +82,7 @@ class Loading:
         self.keys_expired = 0
         self.rdb_memory = 0
         self.aux: dict[bytes, bytes] = {}
+        self.functions: list[bytes] = []    # of the last RDB, until they are loaded
         self.on_step: Callable[[], None] | None = None
         self.aside = False                  # the old data are served meanwhile
 
@@ -129,6 +130,9 @@ class Loading:
                      else "Terminating server after rdb file reading failure.")
             raise LoadFailed from None
         self.keys_loaded, self.keys_expired = result["keys"], result["expired"]
+        self.functions = result["functions"]
+        if not staged:
+            self.take_functions(path, merge)
         self._tell_aux(result["aux"])
         for key in result["empty"]:
             self.log("notice", f"rdbLoadObject skipping empty key: {key.decode('utf-8', 'replace')}")
@@ -138,6 +142,16 @@ class Loading:
         else:
             self.log("notice", f"Done loading RDB, keys loaded: {self.keys_loaded}, keys expired: {self.keys_expired}.")
         return os.lseek(source, 0, os.SEEK_CUR) if isinstance(source, int) else result["bytes"]
+
+    def take_functions(self, path: str, merge: bool = False) -> None:
+        """Loads the libraries of functions that came with the keys. Raises LoadFailed."""
+        why = self.engine.load_functions(self.functions, merge)
+        self.functions = []
+        if why is not None:
+            self.log("warning", f"Failed creating the functions library: {why.removeprefix('ERR ')}")
+            self.log("warning", f"Failed trying to load {path}" if self.server.running
+                     else "Terminating server after rdb file reading failure.")
+            raise LoadFailed
 
     def _tell_aux(self, aux: dict[bytes, bytes]) -> None:
         self.aux = aux
@@ -172,6 +186,7 @@ class Loading:
         """DEBUG RELOAD: the file replaces, or joins, what is there. Raises LoadFailed."""
         if flush:
             self.engine.flush_all()
+            self.engine.flush_functions()
         if not self.rdb_file(self.config["dbfilename"], merge=merge):
             raise LoadFailed
         self.engine.mark_saved(self.engine.dirty)

@@ -18,7 +18,7 @@ from redispy_core.version import REDIS_VERSION, VERSION
 
 from . import info
 from .config import ApplyError, Config, ConfigSetError, RewriteError
-from .connection import (BindError, Listener, is_loopback, listen_tcp, listen_unix,
+from .connection import (BindError, Listener, give_to_group, is_loopback, listen_tcp, listen_unix,
                          set_keepalive)
 from .acl_file import AclFile
 from .aof_files import AofFiles
@@ -72,6 +72,7 @@ class Server:
         self.exit_code = 0
         self.running = False                # clients are served
         self.stopping = False
+        self._in_unit = False                   # a transaction or script sets settings
         self._listening = 0                 # bits of Engine.journal_to
         self.children = Children(self.engine, self.loop, self.log)
         self.children.on_change.append(self._child_changed)
@@ -129,6 +130,7 @@ class Server:
         self.config.on_apply_group(["replica-read-only", "replica-serve-stale-data"], self.replica.judge)
         on("appendonly", lambda old, new: self._switch_aof(new))
         on("bind", lambda old, new: self._rebind("Failed to bind to specified addresses.", "tcp", "tls"))
+        on("unixsocketgroup", lambda old, new: self._regroup(new))
         on("port", lambda old, new: self._rebind(NO_PORT, "tcp"))
         self.config.on_apply_group(("tls-port", *TLS_SETTINGS), self._retls)
 
@@ -157,6 +159,14 @@ class Server:
         for listener in mine:
             if (listener.kind, listener.place) not in wanted:
                 self._unlisten(listener)
+
+    def _regroup(self, name: str | None) -> None:
+        """The unix socket goes to another group; without a name it stays with its last one."""
+        if name and self._unix_path:
+            try:
+                give_to_group(self._unix_path, name)
+            except BindError as e:
+                raise ApplyError(str(e)) from e
 
     def _unlisten(self, listener: Listener) -> None:
         listener.close()
@@ -206,7 +216,7 @@ class Server:
 
     def _switch_aof(self, on: bool) -> None:
         if on and not self.aof.enabled:
-            self.aof.enable()
+            self.aof.enable(in_unit=self._in_unit)
         elif not on:
             self.aof.disable()
 
@@ -265,7 +275,8 @@ class Server:
                 self._listen(kind, [str(a) for a in self.config["bind"]])
         path = self.config["unixsocket"]
         if path:
-            sock = listen_unix(path, self.config["unixsocketperm"], self.config["tcp-backlog"])
+            sock = listen_unix(path, self.config["unixsocketperm"], self.config["tcp-backlog"],
+                               self.config["unixsocketgroup"])
             self._unix_path = path
             self._add_listener("unix", sock)
         if not self.listeners:
@@ -318,6 +329,7 @@ class Server:
         for name, body in bodies.items():
             self.engine.bind(name, body)
         self.engine.hooks["debug|change-repl-id"] = self.primary.change_id_command
+        self.engine.hooks["debug|replicate"] = self.primary.replicate_command
         self.engine.hooks["flushall"] = self.saving.all_flushed
         self.engine.hooks["debug|reload"] = self.saving.reload_command
         self.engine.hooks["debug|aof-flush-sleep"] = self.aof.flush_sleep_command
@@ -339,6 +351,7 @@ class Server:
     def _config_set(self, call: Any, *words: bytes) -> Status:
         if len(words) % 2:
             raise Error(error_text("SYNTAX") if len(words) > 1 else error_text("ARITY", "config|set"))
+        self._in_unit = call.nested
         try:
             self.config.set(list(zip(words[::2], words[1::2])), local=self.engine.client_is_local(call.client_id),
                             loading=self.loading.progress is not None)

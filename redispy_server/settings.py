@@ -136,7 +136,7 @@ SETTINGS: tuple[Setting, ...] = (
     _bool("extended-redis-compatibility", False),
     _text("unixsocket", None, flags=IMMUTABLE),
     _text("bind-source-addr", None),
-    _text("unixsocketgroup", None, flags=IMMUTABLE),
+    _text("unixsocketgroup", None),
     _int("port", 6379, 0, 65535),
     _int("io-threads", 1, 1, 128, flags=IMMUTABLE),
     _int("tcp-keepalive", 300, 0, INT_MAX),

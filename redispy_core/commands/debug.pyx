@@ -134,7 +134,12 @@ cdef int debug_command(Ctx* x) noexcept nogil:
 
 
 cdef Robj* peek_or_reply(Ctx* x, Slice key) noexcept nogil:
-    cdef Robj* o = db_peek(x.ks, x.db, key)
+    """The key's block, be its time over or not."""
+    cdef bint loading = x.ks.loading
+    cdef Robj* o
+    x.ks.loading = True
+    o = db_peek(x.ks, x.db, key)
+    x.ks.loading = loading
     if o == NULL:
         err(x, E_NO_SUCH_KEY)
     return o

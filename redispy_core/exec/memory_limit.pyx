@@ -142,9 +142,9 @@ cdef int flush_databases(Ctx* x, int db, bint lazy) noexcept nogil:
     if x.ks.ev.flushed != NULL:             # before: who watches a key that is not there is not concerned
         x.ks.ev.flushed(x.ks.ev.flushed_ctx, db)
     removed = db_flush(x.ks, db, lazy or waits)
+    x.ks.ev.dirty += removed                # before: a save counts what it writes as no longer dirty
     if db < 0 and (<Exec*>x.exec).all_flushed != NULL:
         (<Exec*>x.exec).all_flushed(<Exec*>x.exec)
-    x.ks.ev.dirty += removed
     journal_force(&x.ks.journal, TO_ALL)    # even when nothing was removed
     if not waits or not removed:
         return reply_ok(x.out)

@@ -100,6 +100,7 @@ cdef void run_one(Exec* x, PrimaryLink* l, Client* c) noexcept nogil:
     if unlikely(asks_how_far(c.parser.argv, c.parser.argc)):
         l.ack = True
         return
+    c.last_command = NULL
     x.ks.loading = True                     # nothing is past its time for the primary, nothing is evicted
     ks_begin_command(x.ks)
     run_command(x, c, c.parser.argv, c.parser.argc)

@@ -3,9 +3,12 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from ..base.env cimport Env
 from ..base.mem cimport Mem
 from ..base.sds cimport Slice
-from ..ext cimport Ctx, Exec
+from ..ext cimport Command, Ctx, Exec
 from ..structs.dict cimport Dict
 from .lua cimport LuaRuntime
+
+cdef enum:
+    SHEBANG_WORDS = 16
 
 cdef struct Script:                 # one cached script, with its text
     uint8_t sha[20]
@@ -31,3 +34,8 @@ cdef Scripts* scripts_of(Ctx* x) noexcept nogil                               # 
 cdef Script* script_find(Scripts* s, const uint8_t* sha) noexcept nogil       # O(1); NULL: none
 cdef Script* script_find_body(Scripts* s, Slice body) noexcept nogil          # O(length)
 cdef int64_t shebang_flags(Ctx* x, Slice body, size_t* skip) noexcept nogil   # CALL_* flags, and where the text for Lua begins; -1: answered (x may be NULL: then silent)
+cdef int split_words(char* line, size_t n, Slice* words) noexcept nogil       # between blanks, quotes taken off, in place; their number, -1: unbalanced, or more than SHEBANG_WORDS
+cdef uint32_t flag_bit(Slice name) noexcept nogil                             # CALL_* of a flag's name; 0: unknown
+cdef const char* flag_name(int i) noexcept nogil                              # NULL behind the last
+cdef uint32_t flag_at(int i) noexcept nogil
+cdef uint32_t script_gates(Exec* x, Command* cmd, const Slice* argv, int argc) noexcept nogil   # Gate bits that the script of an EVAL asks for

@@ -21,7 +21,7 @@ from ..ext cimport (CALL_ALLOW_OOM, CALL_ALLOW_STALE, CALL_COMPAT, CALL_CROSS_SL
                     E_SCRIPT_DEBUG, E_SCRIPT_DENIED, E_SCRIPT_FLUSH, E_SCRIPT_NO_CLUSTER, E_SCRIPT_RO,
                     E_SCRIPT_UNAVAILABLE, E_SHEBANG, E_SHEBANG_ENGINE, E_SHEBANG_ENGINE_MISSING, E_SHEBANG_FLAG,
                     E_SHEBANG_OPTION, E_UNKILLABLE, ROOM_SCRIPTS, Command, Ctx, Err, Exec, bind, err, err_a,
-                    ext_exec, ext_figures, ext_gates_for, ext_in_cluster, ext_on_script_gates, ext_room, ext_room_of,
+                    ext_exec, ext_figures, ext_gates_for, ext_in_cluster, ext_room, ext_room_of,
                     ext_room_set, i64_or_reply, reply_array, reply_bulk, reply_int, reply_ok, word_is)
 from ..structs.dict cimport (Dict, DictType, dict_clear, dict_find, dict_hash, dict_init, dict_insert, dict_remove)
 from .lua cimport (LuaCall, LuaRuntime, lua_compile, lua_forget, lua_missing, lua_open, lua_run, lua_shut)
@@ -30,7 +30,6 @@ from .luaapi cimport LUA_NOREF
 cdef enum:
     EVICTABLE_MAX = 500             # scripts that EVAL brought and that stay
     SHEBANG_MAX = 1024              # bytes of the first line
-    SHEBANG_WORDS = 16
 
 cdef struct Flag:
     const char* name
@@ -38,8 +37,8 @@ cdef struct Flag:
 
 cdef Flag[5] FLAGS
 FLAGS[0] = Flag(b"no-writes", CALL_READ_ONLY)
-FLAGS[1] = Flag(b"allow-stale", CALL_ALLOW_STALE)
-FLAGS[2] = Flag(b"allow-oom", CALL_ALLOW_OOM)
+FLAGS[1] = Flag(b"allow-oom", CALL_ALLOW_OOM)
+FLAGS[2] = Flag(b"allow-stale", CALL_ALLOW_STALE)
 FLAGS[3] = Flag(b"no-cluster", CALL_NO_CLUSTER)
 FLAGS[4] = Flag(b"allow-cross-slot-keys", CALL_CROSS_SLOTS)
 
@@ -252,6 +251,14 @@ cdef uint32_t flag_bit(Slice name) noexcept nogil:
         if strlen(FLAGS[i].name) == name.len and memcmp(FLAGS[i].name, name.ptr, name.len) == 0:
             return FLAGS[i].bit
     return 0
+
+
+cdef const char* flag_name(int i) noexcept nogil:
+    return FLAGS[i].name if i < 5 else NULL
+
+
+cdef uint32_t flag_at(int i) noexcept nogil:
+    return FLAGS[i].bit
 
 
 cdef int64_t read_flags(Ctx* x, Slice list) noexcept nogil:
@@ -484,7 +491,6 @@ def limit_memory(engine, size_t limit):
     s.rt.memory_limit = limit
 
 
-ext_on_script_gates(script_gates)
 bind(b"eval", eval_command)
 bind(b"eval_ro", eval_ro_command)
 bind(b"evalsha", evalsha_command)

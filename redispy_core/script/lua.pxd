@@ -19,6 +19,7 @@ cdef struct LuaRuntime:
     Sandbox box
     bint functions                  # the state of FUNCTION, not EVAL's
     bint open                       # the state is complete
+    void* owner                     # of functions: who opened it (lua_functions)
     int resp                        # redis.setresp of the script that runs
     bint stopping                   # the hook runs at each line
     uint64_t began                  # rp_ticks

@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 from redispy_core.engine import NO_REPLY, Error, Status, error_text, prefixed
 
+from .handshake import request
+
 if TYPE_CHECKING:
     from ..server import Server
 
@@ -411,6 +413,8 @@ class Primary:
             "key_delay_us": self.config["rdb-key-save-delay"], "sync": False, "incremental_sync": False}
         options["replication"] = self.identity.to_aux(0)
         options["version"] = self._rdb_version(fed)
+        if fed[0].without_functions:
+            options["functions"] = []
         fds = [rows[p.id]["fd"] for p in fed]
         pid = self.server.children.start("sync", lambda: self.engine.fork_save(fds, "rdb", **options),
                                          lambda code, killer: self._fed(fed, code, killer))
@@ -619,6 +623,11 @@ class Primary:
         """DEBUG CHANGE-REPL-ID."""
         self.log("notice", "Changing replication IDs after receiving change-repl-id")
         self.identity.new()
+        return OK
+
+    def replicate_command(self, *words: bytes) -> Status:
+        """DEBUG REPLICATE: sends replicas a command that is not run here, so that their data differ."""
+        self.engine.stream_feed(request(*words))
         return OK
 
     def disconnect(self) -> None:

@@ -152,6 +152,7 @@ class Receiving:
     def _flush(self) -> None:
         self.log("notice", "MASTER <-> REPLICA sync: Flushing old data")
         self.engine.flush_all(bool(self.config["replica-lazy-flush"]))
+        self.engine.flush_functions()
 
     # ---------------------------------------------------------------- straight
 
@@ -177,6 +178,8 @@ class Receiving:
             if aside:
                 self.replica.before_load()
                 self.engine.swap_staged(bool(self.config["replica-lazy-flush"]))
+                self.engine.flush_functions()
+                loading.take_functions("the primary's file")
         except (LoadFailed, TransferError):
             self.engine.discard_staged()
             if not aside:

@@ -23,7 +23,8 @@ from redispy_core.version import REDIS_VERSION
 
 from ..loading import Stopped
 from ..poller import READ, WRITE
-from ..tls import TlsError, client_context
+from ..tls import client_context
+from ..tls_port import TlsError
 from .channel import Channel
 from .handshake import Handshake, Outcome, Wishes
 from .identity import Saved

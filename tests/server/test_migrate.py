@@ -3,12 +3,16 @@ import contextlib
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from support import reference
 from support.links import in_sync, info
 from support.resp import Error, Simple
 from support.server import Server, free_port, wait_until
+
+from redispy_server import migrate as migrate_module
+from redispy_server.migrate import Migration, Wishes
 
 HOST = "127.0.0.1"
 BUSY = "BUSYKEY Target key name already exists."
@@ -38,13 +42,14 @@ def pair(start):
 @pytest.mark.parametrize("real", [pytest.param(r, id=str(r)) for r in reference.every()])
 def test_every_type_goes_to_a_real_server(start, real):
     with Server(command=[real.path], enable_debug_command=None) as target, target.raw() as b, start().raw() as a:
-        for command in VALUES.values():
-            a.call(*command)
+        names = [k for k in VALUES if k != "set" or real.version >= (7, 2)]      # listpacks of sets are of RDB 11
+        for name in names:
+            a.call(*VALUES[name])
         a.call("PEXPIRE", "str", 100000)
-        assert migrate(a, target, "", "KEYS", *VALUES, "none", db=3) == Simple("OK")
+        assert migrate(a, target, "", "KEYS", *names, "none", db=3) == Simple("OK")
         assert a.call("DBSIZE") == 0
         b.call("SELECT", 3)
-        assert b.call("DBSIZE") == len(VALUES)
+        assert b.call("DBSIZE") == len(names)
         assert b.call("GET", "str") == b"v" * 3000 and b.call("GET", "bin\r\n\0") == b"\xff\0\r\n"
         assert b.call("LRANGE", "list", 0, -1) == [b"%d" % n for n in range(500)]
         assert b.call("ZRANGE", "zset", 0, -1, "WITHSCORES") == [b"a", b"1", b"b", b"2.5"]
@@ -143,7 +148,7 @@ def test_in_transactions_and_scripts(pair):
 
 
 def test_journal_says_del(start):
-    primary, target = start(appendonly="yes", appendfsync="always"), start()
+    primary, target = start(appendonly="yes", appendfsync="always", repl_diskless_sync_delay=0), start()
     replica = start(replicaof=[HOST, primary.port])
     with primary.raw() as a, replica.raw() as r:
         wait_until(lambda: info(replica, "replication")["master_link_status"] == "up", 30, "the link")
@@ -174,7 +179,7 @@ class Peer:
                 peer.recv(65536)
                 peer.sendall(self.reply)
                 if self.closes:
-                    peer.close()
+                    peer.shutdown(socket.SHUT_WR)       # close() with input unread would take the reply back
 
     def __enter__(self):
         return self
@@ -228,7 +233,21 @@ def test_connections_are_kept_and_made_anew(start):
         assert int(info(target, "stats")["total_connections_received"]) == int(before) + 1      # our own INFO
         b.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         assert migrate(a, target, "l") == Simple("OK"), "a kept connection that was closed meanwhile is replaced"
-        wait_until(lambda: cached() == 0, 20, "the end of the idle connection")
+
+
+def test_idle_connections_are_closed(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(migrate_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    migration = Migration(SimpleNamespace(engine=None, config={"tls-cluster": False}, log=None))
+    with Peer(b"", close=False) as peer:
+        wishes = Wishes(target=(HOST.encode(), b"%d" % peer.port), db=0, seconds=1.0, keys=())
+        link = migration._link(wishes)
+        now[0] += 9
+        migration.cron()
+        assert migration._link(wishes) is link and len(migration) == 1
+        now[0] += 11
+        migration.cron()
+        assert len(migration) == 0 and link.socket.fileno() == -1
 
 
 def test_large_values(pair):

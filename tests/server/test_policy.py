@@ -106,6 +106,19 @@ def test_unix_socket_permissions(start, tmp_path):
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
 
 
+def test_unix_socket_group(start, tmp_path):
+    path = tmp_path / "s"
+    own = os.getegid()
+    server = start(unixsocket=str(path), unixsocketgroup=str(own))
+    assert os.stat(path).st_gid == own
+    with server.raw() as raw:
+        assert raw.call("CONFIG", "SET", "unixsocketgroup", "no such group").code == "ERR"
+        assert raw.call("CONFIG", "GET", "unixsocketgroup") == [b"unixsocketgroup", b"%d" % own]
+        if os.geteuid() == 0:
+            assert raw.call("CONFIG", "SET", "unixsocketgroup", own + 1) == Simple("OK")
+            assert os.stat(path).st_gid == own + 1
+
+
 def test_query_buffer_limit(start):
     server = start(client_query_buffer_limit="1mb")
     with server.raw() as raw, server.raw() as other:

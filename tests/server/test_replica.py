@@ -3,10 +3,10 @@ import os
 import time
 
 import pytest
-from support import reference
+from support import certificates, reference
 from support.links import COMMANDS, Cutter, Load, fill, in_sync, info, same_data, wait_for_link
 from support.resp import Error, Simple
-from support.server import wait_until
+from support.server import free_port, wait_until
 
 REAL = reference.every()
 
@@ -139,6 +139,7 @@ def test_promotion_and_return(real, pair):
     primary, replica = pair(real)
     with primary.raw() as one, replica.raw() as two:
         fill(one)
+        one.call("CONFIG", "SET", "repl-ping-replica-period", "1000")     # a ping behind the promotion would be lost
         in_sync(primary, replica)
         before = info(replica, "replication")
         assert two.call("REPLICAOF", "NO", "ONE") == Simple("OK")
@@ -278,3 +279,46 @@ def test_serves_while_it_loads_from_the_socket(real, start, primary_of, load):
             same_data(primary, replica)
     finally:
         cutter.close()
+
+
+def test_over_tls(tmp_path, start):
+    """Both sides ours: the listening ports of the others are plain."""
+    try:
+        certs = certificates.make(tmp_path)
+    except FileNotFoundError:
+        pytest.skip("no openssl command")
+    primary = start(tls_port=free_port(), repl_diskless_sync="no", repl_diskless_sync_delay="0", **certs.server_settings())
+    with primary.raw() as raw:
+        fill(raw)
+        for load in ("disabled", "swapdb"):
+            replica = start(replicaof=["127.0.0.1", primary.settings["tls-port"]], tls_replication=True, tls_port=free_port(),
+                            repl_diskless_load=load, **certs.server_settings())
+            wait_for_link(replica)
+            raw.pipeline(*COMMANDS)
+            in_sync(primary, replica)
+            same_data(primary, replica)
+            with replica.raw() as two:
+                assert two.call("CLIENT", "KILL", "TYPE", "master") == 1
+            wait_until(lambda: info(primary, "stats")["sync_partial_ok"] != "0", what="the continuation")
+            wait_for_link(replica)
+            raw.call("CONFIG", "RESETSTAT")
+
+
+def test_replica_that_may_be_written_to(start):
+    """What its own clients gave a time to goes by itself; what the primary gave one to stays until the primary says so."""
+    primary = start(repl_diskless_sync_delay="0")
+    replica = start(replicaof=["127.0.0.1", primary.port], replica_read_only=False)
+    wait_for_link(replica)
+    with primary.raw() as one, replica.raw() as two:
+        one.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+        one.call("SET", "theirs", "v", "PX", "50")
+        in_sync(primary, replica)
+        two.pipeline(["SET", "own", "v", "PX", "50"], ["SET", "kept", "v"], ["PEXPIRE", "kept", "50"],
+                     ["SET", "later", "v", "EX", "1000"])
+        assert info(replica, "stats")["slave_expires_tracked_keys"] == "3"
+        wait_until(lambda: two.call("DBSIZE") == 2, what="the expiry")
+        assert two.pipeline(["EXISTS", "theirs"], ["EXISTS", "later"], ["SET", "theirs", "new"], ["DBSIZE"]) == [
+            0, 1, Simple("OK"), 2]
+        assert info(replica, "stats")["slave_expires_tracked_keys"] == "1"
+        two.call("REPLICAOF", "NO", "ONE")
+        assert info(replica, "stats")["slave_expires_tracked_keys"] == "0"
