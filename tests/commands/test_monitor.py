@@ -132,9 +132,3 @@ def test_several_monitors(engine, monitor, a):
     a.call("SET", "k", "x" * 100_000)
     for client in [monitor, *others]:
         assert lines(client) == ['[0] "SET" "k" "%s"' % ("x" * 100_000)]
-
-
-def test_scripts_come_before_what_they_call(monitor, a):
-    script = "return redis.call('set', 'k', ARGV[1])"
-    a.call("EVAL", script, 0, "v")
-    assert lines(monitor) == [f'[0] "EVAL" "{script}" "0" "v"', '[0 lua] "set" "k" "v"']
