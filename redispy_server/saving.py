@@ -182,7 +182,7 @@ class Saving:
 
     def all_flushed(self) -> None:
         """FLUSHALL has run: what a child saves would bring the keys back."""
-        if self.children.busy("rdb"):
+        if self.children.busy("rdb") or self.children.busy("sync"):
             self.children.kill()
         if self.config["save"]:
             self.save()

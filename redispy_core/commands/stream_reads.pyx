@@ -14,6 +14,7 @@ from ..exec.blocked cimport WAKE_ON_LOSS, block_on_keys, can_block
 from ..exec.client cimport Ctx
 from ..exec.registry cimport bind
 from ..keyspace.db cimport db_read
+from ..keyspace.journal cimport journal_silent
 from ..proto.errors cimport (E_NOGROUP_READ, E_TIMEOUT_INT, E_TIMEOUT_NEGATIVE, E_TIMEOUT_RANGE, E_XREAD_NEW,
                              E_XREAD_OPTION, E_XREAD_UNBALANCED, E_XREADGROUP_ID, E_XREADGROUP_NO_GROUP,
                              E_XREADGROUP_UNBALANCED)
@@ -255,12 +256,15 @@ cdef void serve_history(Ctx* x, const ReadArgs* a, ReadStream* r, Consumer* c, S
     reply_length(x.out, header, b"*", n)
 
 
-cdef Consumer* consumer_for(Ctx* x, Group* g, Slice group, Slice name, Slice key) noexcept nogil:
-    """The consumer, seen now; made when it is new."""
+cdef Consumer* consumer_for(Ctx* x, Group* g, Slice group, Slice name, Slice key, bint noack) noexcept nogil:
+    """The consumer, seen now; made when it is new. What it is given makes it elsewhere, too, but with NOACK."""
     cdef Consumer* c = consumer_find(g, name)
     if c == NULL:
         c = consumer_add(x.mem, g, name, x.env.now_ms)
-        leave_consumer(x, key, group, name)
+        if noack:
+            leave_consumer(x, key, group, name)
+        else:
+            journal_silent(&x.ks.journal)
         unwatched_change(x, key, b"xgroup-createconsumer")
     c.seen_ms = x.env.now_ms
     return c
@@ -280,7 +284,7 @@ cdef bint serve(Ctx* x, ReadArgs* a) noexcept nogil:
         if r.s == NULL:
             continue
         if a.grouped:
-            c = consumer_for(x, r.g, x.argv[a.group], x.argv[a.group + 1], key)
+            c = consumer_for(x, r.g, x.argv[a.group], x.argv[a.group + 1], key, a.no_ack)
         if a.grouped and r.what != READ_NEW:
             serve_history(x, a, r, c, key, &v)
         else:

@@ -188,9 +188,14 @@ cdef int set_with_options(Ctx* x) noexcept nogil:
         return reply_null(x.out)
     if not store(x, x.argv[1], old, x.argv[2], p.form, when):
         return err(x, E_OOM_ALLOC)
-    if unlikely(journaling(&x.ks.journal)):
+    if unlikely(journaling(&x.ks.journal)) and (p.condition == COND_IFEQ or not says_pxat(&p)):
         leave_as_set(x, &p, x.argv[2], when)
     return reply_ok(x.out)
+
+
+cdef inline bint says_pxat(const Options* p) noexcept nogil:
+    """The expiry is given as it is to leave."""
+    return p.form & (EXP_GIVEN | EXP_ABSOLUTE | EXP_SECONDS) == EXP_GIVEN | EXP_ABSOLUTE
 
 
 cdef void leave_as_set(Ctx* x, const Options* p, Slice value, int64_t when) noexcept nogil:

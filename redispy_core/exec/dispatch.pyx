@@ -33,7 +33,7 @@ from .client cimport (CL_BLOCKED, CL_CACHING, CL_CLOSE_AFTER_REPLY, CL_CLOSE_ASA
                       client_reset_query, clients_free, clients_init)
 from .args cimport word_is
 from .client_evict cimport count_client
-from .registry cimport (CMD_ADMIN, CMD_MAY_REPLICATE, CMD_READONLY, CMD_RUNS_SCRIPT, CMD_SKIP_MONITOR, CMD_WRITE, Command,
+from .registry cimport (CMD_ADMIN, CMD_MAY_REPLICATE, CMD_READONLY, CMD_RUNS_SCRIPT, CMD_SKIP_MONITOR, CMD_TOUCHES_ARBITRARY_KEYS, CMD_WRITE, Command,
                         Registry, registry_lookup, registry_top)
 from .stats cimport stats_call, stats_error, stats_reset
 
@@ -301,7 +301,8 @@ cdef void run_recorded(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) 
     j.calls += j.said or x.ks.ev.dirty != dirty
     j.said = said
     j.force = force
-    if x.depth == 1 and (j.nops or j.transaction):
+    if x.depth == 1 and j.nops:
+        j.apart = cmd.flags & CMD_TOUCHES_ARBITRARY_KEYS != 0
         journal_flush(j, x.env.now_ms)
         c.repl_offset = j.offset
 

@@ -439,7 +439,6 @@ cdef void run_queued(Exec* x, Client* c) noexcept nogil:
     cdef int64_t errors = c.out.errors
     cdef Queued* q
     cdef int i
-    x.ks.journal.transaction = True     # even one write leaves as MULTI ... EXEC
     reply_array(&c.out, c.queued)
     for i in range(c.queued):
         q = t.queued[i]

@@ -26,6 +26,7 @@ cdef enum CommandFlag:             # mirrors table.Flag (checked at import)
     CMD_MOVABLEKEYS = 1 << 18
     CMD_ALLOW_BUSY = 1 << 19
     CMD_MAY_REPLICATE = 1 << 20
+    CMD_TOUCHES_ARBITRARY_KEYS = 1 << 21
     CMD_PROTECTED = 1 << 22
     CMD_RUNS_SCRIPT = 1 << 26
 

@@ -22,7 +22,7 @@ cdef struct Journal:
     JournalOp* ops
     int nops
     int cap
-    bint transaction                # the unit leaves as MULTI ... EXEC even if it is one op
+    bint apart                      # the unit's ops have nothing to do with each other: not between MULTI and EXEC
     bint muted                      # the op that is being written reaches nobody
     bint said                       # the running command has told how it leaves: not as it came
     int force                       # targets that get the running command though it changed nothing

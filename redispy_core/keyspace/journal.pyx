@@ -2,7 +2,7 @@
 
 A unit is what one request does with all that runs inside it: the commands of EXEC or of a script, keys that turned out
 to be expired, evictions before it. Its ops are encoded once, into `unit`. When the unit ends they go to the
-append-only file's buffer and to the replicas' stream; more than one, or a transaction, goes between MULTI and EXEC.
+append-only file's buffer and to the replicas' stream; more than one go between MULTI and EXEC.
 
 Both streams see the same bytes, so one `db` tells which database is selected in both. Where they differ (an op for one
 of them alone), the next op selects again.
@@ -176,7 +176,7 @@ cdef void stamp(Journal* j, int64_t second) noexcept nogil:
 
 
 cdef void send_unit(Journal* j, int target, int64_t now_ms) noexcept nogil:
-    """The unit's ops that concern a target, in a transaction if they are several."""
+    """The unit's ops that concern a target, in a transaction if they are several and belong together."""
     cdef int i
     cdef int count = 0
     cdef size_t end
@@ -187,7 +187,7 @@ cdef void send_unit(Journal* j, int target, int64_t now_ms) noexcept nogil:
         return
     if target == TO_AOF and j.timestamps:
         stamp(j, now_ms // 1000)
-    wrap = j.transaction or count > 1
+    wrap = count > 1 and not j.apart
     if wrap:
         send(j, target, b"*1\r\n$5\r\nMULTI\r\n", 15)
     if likely(count == j.nops):
@@ -212,5 +212,5 @@ cdef void journal_flush(Journal* j, int64_t now_ms) noexcept nogil:
         if unlikely(j.unit.cap > KEEP):
             sds_free(j.mem, j.unit)
             j.unit = NULL
-    j.transaction = False
+    j.apart = False
     j.allowed = TO_ALL

@@ -82,8 +82,7 @@ class Primary:
         self._alone_since = time.monotonic()
         self._pinged = time.monotonic()
         self._second = 0.0
-        self._mark = b""
-        self._ending = False                # the child is being collected
+        self._saves_for_replicas = False    # the child that writes a file was started for replicas
         self.engine.hooks["replica_closed"] = self._closed
 
     def reset_stats(self) -> None:
@@ -219,9 +218,14 @@ class Primary:
             return NO_REPLY
         if rest and rest[0].lower() == b"failover":
             self._promote(replid.decode("latin-1"))
+        try:
+            position = integer(offset)
+        except Error:
+            self.log("notice", f"Replica {self.name(self._peer(call.client_id))} asks for synchronization but with a wrong "
+                               "offset")
+            raise
         self._may_sync(call)
         peer = self._peer(call.client_id)
-        position = integer(offset)
         peer.psync = True
         if not self._continue(peer, replid.decode("latin-1"), position):
             if replid != b"?":
@@ -393,6 +397,7 @@ class Primary:
 
     def _fork_to_disk(self, waiting: list[Peer]) -> None:
         self.server.saving.begin(version=self._rdb_version(waiting))
+        self._saves_for_replicas = True
         for peer in waiting:
             if self._attach(peer):
                 peer.state = SAVED
@@ -453,14 +458,19 @@ class Primary:
 
     def _left(self, peer: Peer) -> None:
         """It is a replica no longer; a child that feeds nobody is stopped."""
-        fed = peer.state == FED
+        fed, saved = peer.state == FED, peer.state == SAVED
         peer.state = ""
+        if saved and not self.in_state(SAVED) and not self.config["save"] and self._saves_for_replicas \
+                and self.server.children.busy("rdb"):
+            self.log("notice", "Nobody waits for the RDB file any more: killing the child that writes it")
+            self.server.children.kill()
         if fed and not self.in_state(FED) and self.server.children.busy("sync"):
             self.log("notice", "Diskless rdb transfer, last replica dropped, killing fork child.")
             self.server.children.kill()
 
     def saved(self, ok: bool) -> None:
         """A BGSAVE has ended."""
+        self._saves_for_replicas = False
         for peer in self.in_state(SAVED):
             if not ok:
                 self.log("warning", "SYNC failed. BGSAVE child returned an error")
