@@ -568,7 +568,7 @@ cdef size_t run_buffer(Exec* x, Client* c, char* buf, size_t len) noexcept nogil
         n = parse_ahead(x, c, buf, len, &pos, &r, &alone)
         n = run_ahead(x, c, n)
         if unlikely(c.out.full):
-            x.stats.output_limit_closed += 1
+            x.stats.output_limit_closed += not c.flags & CL_CLOSE_ASAP
             client_close(&x.clients, c)
         if unlikely(c.flags & STOP):
             parser_restart(&c.parser)       # what was parsed behind it will be parsed again

@@ -418,7 +418,7 @@ cdef void io_flush(Exec* x) noexcept nogil:
             continue
         if unlikely(c.flags & CL_REPLICA or c.out.blocks > 1 or (c.out.blocks and c.out.first.cap > BLOCK_SIZE)) \
                 and over_output_limit(x, c):
-            x.stats.output_limit_closed += 1
+            x.stats.output_limit_closed += not c.flags & CL_CLOSE_ASAP      # else it is closed already, and counted
             client_close(&x.clients, c)
         elif not c.flags & CL_WANT_WRITE:
             io_write(x, c)

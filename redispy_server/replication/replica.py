@@ -508,7 +508,7 @@ def _port(text: bytes) -> int:
     try:
         number = int(text)
     except ValueError:
-        raise Error(error_text("NOT_INT")) from None
+        raise prefixed("ERR", "Invalid master port") from None
     if not 0 <= number <= 65535:
         raise prefixed("ERR", "Invalid master port")
     return number

@@ -196,6 +196,8 @@ KNOWN = [
           lambda ours, theirs: describe(ours) == describe(theirs) or "Unexpected engine in script" in describe(ours),
           "Valkey looks an engine up by its name"),
     Known("valkey", (9, 0), r"(EVAL|EVAL_RO|EVALSHA) .*|EXEC", ".*", says_it_as_redis, "Valkey's words in the errors of scripts"),
+    Known("valkey", (9, 0), r"(FUNCTION|FCALL|FCALL_RO) .*", "-.*",
+          lambda ours, theirs: describe(ours).startswith("-"), "Valkey's words in the errors of functions"),
 ]
 
 
