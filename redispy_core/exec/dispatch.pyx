@@ -353,8 +353,6 @@ cdef void call(Exec* x, Client* c, Command* cmd, Slice* argv, int argc) noexcept
     x.ks.no_touch = (c.flags & CL_NO_TOUCH) != 0
     if began == 0:
         began = rp_ticks()
-    if unlikely(x.monitor != NULL) and cmd.flags & CMD_RUNS_SCRIPT:
-        x.monitor(x, c, cmd, argv, argc)    # ahead of the commands that the script calls
     if unlikely(x.ks.journal.targets != 0):
         run_recorded(x, c, cmd, argv, argc)
     else:

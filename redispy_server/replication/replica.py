@@ -352,9 +352,6 @@ class Replica:
         assert self._channel is not None
         if outcome.replid:
             self.log("notice", f"Full resync from master: {outcome.replid}:{outcome.offset}")
-        if self.resumable:
-            self.log("notice", "Discarding previously cached master state.")
-            self.resumable = False
         failover, self._failover = self._failover, False
         if failover:
             self.server.failover.done()         # it is the primary now, though it could not go on from where we were
@@ -383,7 +380,10 @@ class Replica:
             self.server.children.kill()
 
     def before_load(self) -> None:
-        """The old data go: nobody may continue from them."""
+        """The old data go: nobody may continue from them. Until now another primary could have had us continue."""
+        if self.resumable:
+            self.log("notice", "Discarding previously cached master state.")
+            self.resumable = False
         self.server.aof.disable()
         self.server.primary.disconnect()
         self.server.primary.close_stream()

@@ -304,6 +304,24 @@ def test_over_tls(tmp_path, start):
             raw.call("CONFIG", "RESETSTAT")
 
 
+@pytest.mark.parametrize("load", ["disabled", "swapdb"])
+def test_functions_come_with_the_data(start, load):
+    code = ("#!lua name={0}\nredis.register_function{{function_name='{0}', callback=function() return '{0}' end, "
+            "flags={{'no-writes'}}}}")
+    primary = start(repl_diskless_sync_delay="0")
+    with primary.raw() as one:
+        one.call("FUNCTION", "LOAD", code.format("before"))
+        replica = start(repl_diskless_load=load)
+        with replica.raw() as two:
+            two.call("FUNCTION", "LOAD", code.format("own"))
+            two.call("REPLICAOF", "127.0.0.1", primary.port)
+            wait_for_link(replica)
+            one.call("FUNCTION", "LOAD", code.format("behind"))
+            in_sync(primary, replica)
+            assert two.pipeline(*(["FCALL", name, "0"] for name in ("before", "behind"))) == [b"before", b"behind"]
+            assert isinstance(two.call("FCALL", "own", "0"), Error)
+
+
 def test_replica_that_may_be_written_to(start):
     """What its own clients gave a time to goes by itself; what the primary gave one to stays until the primary says so."""
     primary = start(repl_diskless_sync_delay="0")
