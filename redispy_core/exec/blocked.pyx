@@ -18,7 +18,7 @@ from libc.string cimport memcpy
 from ..base.mem cimport Mem, mem_alloc, mem_calloc, mem_free, mem_realloc
 from ..base.rp cimport likely, unlikely
 from ..base.sds cimport Slice, slice_of
-from ..keyspace.db cimport Db, db_peek, ks_begin_command
+from ..keyspace.db cimport Db, db_expired, ks_begin_command
 from ..proto.errors cimport Err
 from ..proto.reply cimport OutMark, out_mark, reply_error, reply_null_array
 from ..structs.dict cimport (Dict, DictIter, DictType, dict_clear, dict_find, dict_hash, dict_init, dict_insert,
@@ -480,7 +480,9 @@ cdef void serve_key(Exec* x, WaitKey* k) noexcept nogil:
         k.cursor = k.cursor.next
         left -= 1
         ks_begin_command(x.ks)
-        o = db_peek(x.ks, db, slice_of(k.text, k.len))
+        o = <Robj*>dict_find(&db.keys, k.text, k.len, dict_hash(&db.keys, k.text, k.len))
+        if o != NULL and db_expired(x.ks, o):
+            o = NULL                    # who accesses it removes it
         if o == NULL and k.on_loss == 0:
             break
         if is_wanted(w, o) and not w.client.flags & CL_CLOSE_ASAP:
